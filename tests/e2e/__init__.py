@@ -1,0 +1,1 @@
+"""Tests that run the real Claude Code client against a scripted stand-in of the Messages API, all on loopback."""
