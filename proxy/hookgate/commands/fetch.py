@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hookgate.binaries import CERBOS_VERSION, CLAUDE_VERSION, CLAUDE_VERSIONS, BinaryError, find_cerbos, find_claude
+from hookgate.commands.fault import stop_with
 
 
 class Program(StrEnum):
@@ -37,8 +38,7 @@ def fetch(
         else:
             raise BinaryError(f"cerbos {version}: only {CERBOS_VERSION} is fetched: set CERBOS_BIN to use another")
     except BinaryError as fault:
-        _say(str(fault))
-        raise typer.Exit(1) from fault
+        stop_with(str(fault))
     if binary.warning:
         _say(f"warning: {binary.warning}")
     typer.echo(binary.path)

@@ -1,0 +1,158 @@
+"""The hook route: from an HTTP request to the gate, and back with 200 and JSON, whatever came in."""
+
+import asyncio
+import time
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from hookgate import __version__
+from hookgate.app.budget import ByteBudget
+from hookgate.config import Config
+from hookgate.errors import ErrorKind, GateError
+from hookgate.gate import Gate, HookRequest, Reply
+from hookgate.hooks.decode import SMALL_BYTES
+from hookgate.hooks.event import HINT_BYTES
+
+_JSON = "application/json"
+_LAST_RESORT = msgspec.json.encode(
+    {"decision": "block", "reason": "Hookgate met a fault of its own and could not decide (internal)."}
+)
+
+
+class HookResponse(web.Response):
+    """An answer, and the decision that it belongs to."""
+
+    def __init__(self, data: bytes, decision_id: str = "") -> None:
+        super().__init__(body=data, content_type=_JSON)
+        self.decision_id = decision_id
+
+
+class HookEndpoint:
+    """Handles everything that arrives on the hook listener. `draining` makes each answer the last of its connection."""
+
+    def __init__(self, config: Config, gate: Gate, *, health: str) -> None:
+        self._config = config
+        self._gate = gate
+        self._health = health
+        self._path = config.server.path.rstrip("/") or "/"
+        self._budget = ByteBudget(config.limits.bodies_in_flight_bytes)
+        self.draining = False
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answers a request: 200 with JSON, but for GET, which no hook uses."""
+        if request.method in ("GET", "HEAD"):
+            return self._page(request)
+        received, started = asyncio.get_running_loop().time(), time.perf_counter()
+        taken = 0
+        try:
+            fault = self._head_fault(request)
+            await _continue(request)
+            body = bytearray()
+            try:
+                async with asyncio.timeout_at(self._gate.time_to_decide(received)):
+                    taken = await self._room(request)
+            except TimeoutError:
+                fault = fault or GateError(ErrorKind.OVERLOADED, "no room for the body")
+            fault = await self._read(request, body, received, fault)
+            reply = await self._gate.decide(
+                HookRequest(received, started, request.headers, body, request.remote or "", fault)
+            )
+            broken = fault is not None and fault.kind is ErrorKind.BODY_INCOMPLETE
+            return self._response(reply, last=broken)
+        finally:
+            if taken:
+                self._budget.give(taken)
+
+    async def refuse(self, error: BaseException | None) -> web.StreamResponse:
+        """Answers what could not be read as a request. Neither answer nor log repeats any of it: it may hold credentials."""
+        detail = type(error).__name__ if error is not None else ""
+        fault = GateError(
+            ErrorKind.REQUEST_MALFORMED,
+            detail,
+            hint="Header fields may be at most 64 KiB and hold no control characters.",
+        )
+        request = HookRequest(asyncio.get_running_loop().time(), time.perf_counter(), fault=fault)
+        return self._response(await self._gate.decide(request), last=True)
+
+    def undelivered(self, response: web.StreamResponse) -> None:
+        """Takes note that the client of an answer had gone."""
+        if isinstance(response, HookResponse) and response.decision_id:
+            self._gate.undelivered(response.decision_id)
+
+    @staticmethod
+    def last_resort() -> web.Response:
+        """Gives the answer that needs nothing else to work."""
+        response = HookResponse(_LAST_RESORT)
+        response.force_close()
+        return response
+
+    def _response(self, reply: Reply, *, last: bool) -> web.Response:
+        response = HookResponse(reply.data, reply.decision_id)
+        if last or self.draining:
+            response.force_close()
+        return response
+
+    def _head_fault(self, request: web.BaseRequest) -> GateError | None:
+        """What the request line and the headers alone make impossible to decide."""
+        path = request.path.rstrip("/") or "/"
+        if path != self._path:
+            return GateError(ErrorKind.PATH_UNKNOWN, "", hint=f"The hook's url must end in {self._path}.")
+        if request.method != "POST":
+            return GateError(ErrorKind.METHOD_UNKNOWN, "")
+        if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
+            return GateError(ErrorKind.ENCODING_UNSUPPORTED, "")
+        media = request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
+        if media != _JSON:
+            return GateError(ErrorKind.CONTENT_TYPE_UNSUPPORTED, "", hint="Send Content-Type: application/json.")
+        return None
+
+    async def _room(self, request: web.BaseRequest) -> int:
+        """Takes room for a large body; one that is too large is not kept and needs none."""
+        length = request.content_length
+        limit = self._config.limits.body_bytes
+        if length is None and not request.body_exists:
+            return 0
+        size = limit if length is None else length
+        return await self._budget.take(size) if SMALL_BYTES < size <= limit else 0
+
+    async def _read(
+        self, request: web.BaseRequest, body: bytearray, received: float, fault: GateError | None
+    ) -> GateError | None:
+        """Reads the body to its end, so that the client is ready to hear the answer; keeps only its beginning once it can't
+        be decided about any more. Gives why there is no whole body."""
+        limit = self._config.limits.body_bytes
+        try:
+            async with asyncio.timeout_at(self._gate.time_to_decide(received)):
+                while chunk := await request.content.readany():
+                    if fault is None and len(body) + len(chunk) > limit:
+                        fault = GateError(
+                            ErrorKind.PAYLOAD_TOO_LARGE,
+                            f"more than {limit} bytes",
+                            hint="Split the work into smaller calls.",
+                        )
+                    if fault is None:
+                        body += chunk
+                    else:
+                        body += chunk[: max(0, HINT_BYTES - len(body))]
+                        del body[HINT_BYTES:]
+        except TimeoutError:
+            fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, "not received within the deadline")
+        except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
+            fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, type(error).__name__)
+        return fault
+
+    def _page(self, request: web.BaseRequest) -> web.Response:
+        if request.path == "/":
+            return web.json_response(
+                {"service": "hookgate", "version": __version__, "hooks": f"POST {self._path}", "health": self._health}
+            )
+        return web.json_response({"error": f"Hooks are sent by POST to {self._path}; GET / tells more."}, status=404)
+
+
+async def _continue(request: web.BaseRequest) -> None:
+    """Lets a client that waits for it send its body (RFC 9110, 10.1.1); any other expectation is ignored."""
+    if request.headers.get("Expect", "").strip().lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0

@@ -1,0 +1,172 @@
+"""The whole service: what is opened, in order, and closed in the reverse one."""
+
+import asyncio
+import os
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from hookgate import __version__
+from hookgate.app.admin import admin_app
+from hookgate.app.endpoint import HookEndpoint
+from hookgate.app.listeners import Listener, ListenError, inherited, listen
+from hookgate.app.protocol import HookServer
+from hookgate.audit.journal import Journal, JournalError
+from hookgate.audit.record import Record
+from hookgate.config import Config
+from hookgate.gate import Gate
+from hookgate.pdp.canary import Canary, CanaryState, Findings
+from hookgate.pdp.channel import GrpcTransport
+from hookgate.pdp.client import PdpClient
+from hookgate.probes import expectation_probes
+from hookgate.telemetry.metrics import Metrics
+from hookgate.telemetry.writer import LineWriter
+
+
+class StartError(Exception):
+    """The service can't start; one line that says why and what to do."""
+
+
+class Service:
+    """One running Hookgate. `start` inside the running loop, `stop` to end it; `observe` sees each record."""
+
+    def __init__(
+        self,
+        config: Config,
+        log: structlog.typing.FilteringBoundLogger,
+        *,
+        log_writer: LineWriter | None = None,
+        observe: Callable[[Record], None] = lambda record: None,
+    ) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self._log = log
+        self._log_writer = log_writer
+        self._observe = observe
+        self._stopping = False
+        self._servers: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, environ: MutableMapping[str, str] = os.environ) -> None:
+        """Opens everything and serves. Raises StartError, with everything closed again."""
+        config, loop = self.config, asyncio.get_running_loop()
+        handed = inherited(environ)
+        try:
+            self.hooks = handed.get("hooks") or listen(config.server.host, config.server.port, "server")
+            self.admin = handed.get("admin") or (
+                listen(config.admin.host, config.admin.port, "admin") if config.admin.enabled else None
+            )
+            self._journal = Journal(Path(config.audit.directory))
+            self._journal.open()
+        except (ListenError, JournalError) as error:
+            raise StartError(str(error)) from None
+        try:
+            self._transport = GrpcTransport(config.pdp)
+        except (OSError, ValueError) as error:
+            raise StartError(f"pdp: {error}") from None
+        pdp = PdpClient(self._transport, max_request_bytes=config.pdp.max_request_bytes)
+        self.canary = Canary(
+            pdp.check,
+            interval_seconds=config.canary.interval_seconds,
+            required=config.canary.required,
+            expectations=expectation_probes(config),
+            policy_version=config.pdp.policy_version,
+            scope=config.pdp.scope,
+            report=self._canary_report,
+        )
+        self.gate = Gate(
+            config,
+            pdp=pdp,
+            journal=self._journal,
+            metrics=self.metrics,
+            log=self._log,
+            canary=self.canary,
+            observe=self._observe,
+        )
+        health = f"http://{self.admin.address}/readyz" if self.admin else "admin.enabled is false"
+        self._endpoint = HookEndpoint(config, self.gate, health=health)
+        self._hook_server = HookServer(
+            self._endpoint,
+            loop=loop,
+            header_bytes=config.limits.header_bytes,
+            keep_alive_seconds=config.server.keep_alive_seconds,
+            first_request_seconds=config.server.first_request_seconds,
+            max_connections=config.limits.connections,
+            report_fault=self._fault,
+            report_connections=self.metrics.connections.set,
+        )
+        self.metrics.config_info.info(
+            {"mode": config.mode.value, "on_error": config.on_error.value, "no_match": config.no_match.value}
+        )
+        self.gate.note(
+            "start", {"version": __version__, "mode": config.mode.value, "cut_bytes": self._journal.cut_bytes}
+        )
+        self._servers.append(await loop.create_server(self._hook_server, sock=self.hooks.socket, backlog=1024))
+        if self.admin is not None:
+            await self._serve_admin(self.admin)
+        self._tasks.append(asyncio.create_task(self.canary.run()))
+        self._log.info(
+            "started", hooks=self.hooks.address, admin=self.admin.address if self.admin else "", version=__version__
+        )
+
+    def readiness(self) -> dict[str, Any]:
+        """Gives `ready`, and the `reasons` against it; the canary's findings are told, but never take readiness away."""
+        reasons = []
+        if self._stopping:
+            reasons.append("stopping")
+        if not self.canary.asked.is_set():
+            reasons.append("the canary has not been asked yet")
+        self.metrics.ready.set(0 if reasons else 1)
+        if self._log_writer is not None:
+            self.metrics.log_lines_dropped.set(self._log_writer.dropped)
+        findings = self.canary.findings
+        return {
+            "ready": not reasons,
+            "reasons": reasons,
+            "canary": {"state": findings.state.value, "faults": list(findings.faults), "trusted": self.canary.trusted},
+            "pdp_strict_evaluation": findings.strict,
+            "version": __version__,
+        }
+
+    async def stop(self) -> None:
+        """Not ready at once; what was accepted is answered; then everything is closed."""
+        self._stopping = self._endpoint.draining = True
+        self._log.info("stopping", in_flight=self.gate.in_flight)
+        server = self.config.server
+        if self.hooks.inherited:
+            # New connections wait in the socket's queue for the successor.
+            self._servers[0].close()
+        cut = await self._hook_server.drain(linger_seconds=server.linger_seconds, grace_seconds=server.grace_seconds)
+        self._servers[0].close()
+        cut += await self._hook_server.drain(linger_seconds=0.0, grace_seconds=0.2)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.gate.note("stop", {"unanswered": cut})
+        await self._journal.close(timeout_seconds=2.0)
+        await self._transport.close()
+        if self.admin is not None:
+            await self._admin_runner.cleanup()
+        self._log.info("stopped", unanswered=cut)
+
+    async def _serve_admin(self, admin: Listener) -> None:
+        self._admin_runner = web.AppRunner(
+            admin_app(self.metrics, self.readiness), access_log=None, shutdown_timeout=1.0
+        )
+        await self._admin_runner.setup()
+        await web.SockSite(self._admin_runner, admin.socket).start()
+
+    def _canary_report(self, before: Findings, now: Findings) -> None:
+        self.metrics.canary_state(now.state, trusted=self.canary.trusted, strict=now.strict)
+        if (before.state, before.faults, before.strict) == (now.state, now.faults, now.strict):
+            return
+        good = now.state is CanaryState.OK and now.strict is not False
+        write = self._log.info if good else self._log.warning
+        write("canary", state=now.state.value, faults=list(now.faults), strict=now.strict, trusted=self.canary.trusted)
+        self.gate.note("canary", {"state": now.state.value, "faults": list(now.faults), "strict": now.strict})
+
+    def _fault(self, error: BaseException | None) -> None:
+        self._log.error("internal", exception_type=type(error).__name__ if error is not None else "")

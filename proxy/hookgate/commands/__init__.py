@@ -1,0 +1,31 @@
+"""The command line: one module a sub-command."""
+
+import typer
+
+from hookgate import __version__
+from hookgate.commands import check, config, demo, dev, fetch, serve
+
+app = typer.Typer(
+    name="hookgate",
+    help="A Cerbos policy decision in front of every tool call of Claude Code.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve.serve)
+app.command()(dev.dev)
+app.command()(demo.demo)
+app.command()(check.check)
+app.command()(fetch.fetch)
+app.add_typer(config.app, name="config")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

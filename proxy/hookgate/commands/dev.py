@@ -1,0 +1,159 @@
+"""`hookgate dev`: the PDP, Hookgate and a directory of policies on this machine, to try things out."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+import uvloop
+from rich.console import Console
+
+from hookgate.app import Service, StartError
+from hookgate.binaries import Binary, BinaryError, find_cerbos
+from hookgate.client.settings import LEAST_CLIENT_VERSION, settings_for
+from hookgate.commands.fault import stop_with, stop_with_config
+from hookgate.commands.screen import decision_line
+from hookgate.commands.serve import stop_signal
+from hookgate.config import Config, ConfigError, parse
+from hookgate.pdp.process import CerbosError, CerbosProcess
+from hookgate.telemetry.log import adopt_libraries, make_logger
+from hookgate.telemetry.writer import LineWriter
+
+_RESTART_SECONDS = 0.5
+_READY_SECONDS = 10.0
+
+
+def dev(
+    policies: Annotated[
+        Path, typer.Option(help="Directory of Cerbos policies; changes are live within seconds.")
+    ] = Path("policies"),
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1 for the hooks; 0 picks a free one.")
+    ] = 3594,
+    admin_port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1 for probes and metrics.")] = 9464,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="Answer nothing, only record what would be answered.")
+    ] = False,
+    state: Annotated[Path, typer.Option(help="Directory for the client's settings file and the records.")] = Path(
+        ".hookgate"
+    ),
+) -> None:
+    """Start Cerbos and Hookgate on this machine, and show one line a decision. Ctrl-C ends both.
+
+    It runs as you and protects nothing from you: it is for trying out policies.
+    """
+    try:
+        binary = find_cerbos(say=_say)
+        settings = _configuration(port, admin_port, observe=observe, state=state)
+        uvloop.run(_run(settings, binary, policies, state))
+    except (BinaryError, CerbosError, StartError) as error:
+        stop_with(str(error))
+    except ConfigError as error:
+        stop_with_config(error)
+
+
+def _configuration(port: int, admin_port: int, *, observe: bool, state: Path) -> Config:
+    return parse(
+        {
+            # Filled in when the PDP has its socket.
+            "pdp": {"address": "unix:pending"},
+            "server": {"port": port, "linger_seconds": 0.1, "grace_seconds": 5},
+            "admin": {"port": admin_port},
+            "mode": "observe" if observe else "enforce",
+            "audit": {"directory": str(state / "audit")},
+            "log": {"format": "console", "level": "warning"},
+        }
+    )
+
+
+async def _run(settings: Config, binary: Binary, policies: Path, state: Path) -> None:
+    writer = LineWriter(sys.stdout)
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+
+    def show(*lines: object) -> None:
+        with console.capture() as captured:
+            for line in lines:
+                console.print(line)
+        writer(captured.get().rstrip("\n"))
+
+    stop = stop_signal()
+    pdp = CerbosProcess(binary.path, policies)
+    try:
+        await pdp.start()
+        log = make_logger(settings.log, writer)
+        adopt_libraries(log)
+        settings = msgspec.structs.replace(settings, pdp=msgspec.structs.replace(settings.pdp, address=pdp.address))
+        service = Service(settings, log, log_writer=writer, observe=lambda record: show(decision_line(record)))
+        await service.start({})
+        keeper = asyncio.create_task(_keep(pdp, show))
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(service.canary.asked.wait(), _READY_SECONDS)
+            url = f"http://{service.hooks.address}{settings.server.path}"
+            file = _write_settings(state, url)
+            show(*_welcome(service, binary, policies, url, file, observe=settings.mode.value == "observe"))
+            await stop.wait()
+            show("", "Stopping.")
+        finally:
+            keeper.cancel()
+            await service.stop()
+    finally:
+        await pdp.stop()
+        writer.close()
+
+
+async def _keep(pdp: CerbosProcess, show: Callable[..., None]) -> None:
+    """Starts the PDP again when it ends; until then calls are denied."""
+    while True:
+        code = await pdp.wait()
+        show(f"[bold red]The PDP ended with exit code {code}; calls are denied until it is back.[/]")
+        while True:
+            await asyncio.sleep(_RESTART_SECONDS)
+            try:
+                await pdp.start()
+            except CerbosError as error:
+                show(f"[bold red]{error}[/]")
+                await asyncio.sleep(_RESTART_SECONDS * 4)
+            else:
+                show("The PDP is back.")
+                break
+
+
+def _write_settings(state: Path, url: str) -> Path:
+    file = state / "settings.json"
+    content = settings_for(url, no_proxy=os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")))
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StartError(f"--state {state}: can't write {file}: {error.strerror}") from None
+    return file
+
+
+def _welcome(service: Service, binary: Binary, policies: Path, url: str, file: Path, *, observe: bool) -> list[str]:
+    findings = service.canary.findings
+    admin = f"http://{service.admin.address}" if service.admin else ""
+    lines = [
+        f"Hookgate decides at {url}" + (" and only observes: it answers nothing." if observe else "."),
+        f"Policies: {policies}/ (Cerbos {binary.version}, live within seconds of a change; canary: {findings.state.value})",
+        f"Records:  {service.config.audit.directory}/records.jsonl    Metrics: {admin}/metrics",
+        "",
+        f"  [bold]claude --settings {file}[/]      (Claude Code {LEAST_CLIENT_VERSION} or newer)",
+        "  hookgate demo                                    (three recorded calls, without a client)",
+        "",
+        "It runs as you and protects nothing from you. Ctrl-C ends it.",
+        "",
+    ]
+    if binary.warning:
+        lines.insert(2, f"[yellow]{binary.warning}[/]")
+    return lines
+
+
+def _say(line: str) -> None:
+    typer.echo(f"hookgate: {line}", err=True)

@@ -1,0 +1,65 @@
+"""`hookgate serve`: the service against an external PDP."""
+
+import asyncio
+import contextlib
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from hookgate.app import Service, StartError
+from hookgate.commands.fault import stop_with, stop_with_config
+from hookgate.config import Config, ConfigError, load
+from hookgate.telemetry.log import adopt_libraries, make_logger
+from hookgate.telemetry.writer import LineWriter
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file (YAML); without one, the environment alone counts.")
+    ] = None,
+) -> None:
+    """Decide about hooks, against an external Cerbos PDP, until SIGTERM or Ctrl-C."""
+    try:
+        settings = load(config)
+        _raise_file_limit()
+        uvloop.run(_serve(settings))
+    except ConfigError as error:
+        stop_with_config(error)
+    except StartError as error:
+        stop_with(str(error))
+
+
+async def _serve(settings: Config) -> None:
+    writer = LineWriter(sys.stderr)
+    log = make_logger(settings.log, writer)
+    adopt_libraries(log)
+    try:
+        service = Service(settings, log, log_writer=writer)
+        stop = stop_signal()
+        await service.start()
+        await stop.wait()
+        await service.stop()
+    finally:
+        writer.close()
+
+
+def stop_signal() -> asyncio.Event:
+    """Gives an event that is set when the process is told to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _raise_file_limit() -> None:
+    """Silent connections must not use up the files that new hooks need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

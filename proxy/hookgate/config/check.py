@@ -1,0 +1,74 @@
+"""Faults that show only when several settings are looked at together."""
+
+import ipaddress
+import re
+from pathlib import Path
+
+from hookgate.config.tree import Config
+
+#: As the PDP demands it (Cerbos: schema of a resource's scope).
+_SCOPE = re.compile(r"^(|\.|[0-9a-zA-Z][\w\-]*(\.\w[\w\-]*)*)$")
+_EVENT = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
+
+
+def cross_check(config: Config) -> list[str]:
+    """Gives one line a fault, each beginning with the key's path; empty if the settings fit together."""
+    faults = _pdp(config)
+    named = {"pdp.required_kinds": config.pdp.required_kinds, "on_error_events": config.on_error_events}
+    for where, events in named.items():
+        faults += [
+            f"{where}[{i}]: expected the name of an event, got {name!r}"
+            for i, name in enumerate(events)
+            if not _EVENT.match(name)
+        ]
+    for i, rule in enumerate(config.rollout):
+        if not (rule.users or rule.roles or rule.groups):
+            faults.append(f"rollout[{i}]: matches nobody: name users, roles or groups (for everybody, set mode)")
+    names = [expectation.name for expectation in config.canary.expect]
+    faults += [
+        f"canary.expect: the name {name!r} is given twice" for name in sorted({n for n in names if names.count(n) > 1})
+    ]
+    ours, hooks = (config.admin.host, config.admin.port), (config.server.host, config.server.port)
+    if config.admin.enabled and config.admin.port and ours == hooks:
+        faults.append("admin.port: is the hooks' own port; pick another")
+    return faults
+
+
+def _pdp(config: Config) -> list[str]:
+    pdp, faults = config.pdp, []
+    for where, scope in [("pdp.scope", pdp.scope), *((f"pdp.scopes[{i}]", s) for i, s in enumerate(pdp.scopes))]:
+        if not _SCOPE.match(scope):
+            faults.append(
+                f"{where}: {scope!r} is no scope that Cerbos takes (letters, digits, - and _, parted by dots)"
+            )
+    if bool(pdp.tls.certificate) != bool(pdp.tls.key):
+        faults.append("pdp.tls: certificate and key go together")
+    for key in ("ca", "certificate", "key"):
+        name = getattr(pdp.tls, key)
+        if name is None:
+            continue
+        if not pdp.tls.enabled:
+            faults.append(f"pdp.tls.{key}: has no effect without pdp.tls.enabled: true")
+        elif not Path(name).is_file():
+            faults.append(f"pdp.tls.{key}: no such file: {name}")
+    if not pdp.tls.enabled and not pdp.allow_plaintext and not is_local(pdp.address):
+        faults.append(
+            f"pdp.address: {pdp.address} is neither on loopback nor a unix socket, and whoever answers there decides: "
+            "set pdp.tls.enabled: true, or pdp.allow_plaintext: true if the network is trusted"
+        )
+    return faults
+
+
+def is_local(address: str) -> bool:
+    """Whether a gRPC address stays on this machine: a unix socket or loopback."""
+    if address.startswith(("unix:", "unix-abstract:")):
+        return True
+    target = address.rsplit("/", 1)[-1].removeprefix("dns:").removeprefix("ipv4:").removeprefix("ipv6:")
+    host = target.rsplit(":", 1)[0] if re.search(r":\d+$", target) else target
+    host = host.strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

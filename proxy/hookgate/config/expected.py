@@ -1,0 +1,56 @@
+"""What a setting expects, in words: for faults and for the documentation."""
+
+import json
+from typing import Any
+
+from msgspec import inspect
+
+
+def expected(kind: Any) -> str:
+    """Gives e.g. `a number above 0` for an annotated type."""
+    return _words(inspect.type_info(kind))
+
+
+def shown(value: Any) -> str:
+    """Gives the value as it would stand in the file, short."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _words(info: inspect.Type) -> str:
+    match info:
+        case inspect.Metadata(type=inner):
+            return _words(inner)
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType():
+            return "a whole number" + _bounds(info)
+        case inspect.FloatType():
+            return "a number" + _bounds(info)
+        case inspect.EnumType(cls=cls):
+            return "one of " + ", ".join(member.value for member in cls)
+        case inspect.StrType(pattern=pattern, min_length=least):
+            if pattern and pattern.startswith("^(") and pattern.endswith(")$"):
+                return "one of " + ", ".join(pattern[2:-2].split("|"))
+            if pattern == "^/":
+                return "a path that begins with /"
+            if pattern:
+                return f"text that matches {pattern}"
+            return "text that is not empty" if least else "text"
+        case inspect.VarTupleType(item_type=item):
+            return f"a list of {_words(item)}"
+        case inspect.UnionType(types=types):
+            return " or ".join(_words(one) for one in types if not isinstance(one, inspect.NoneType))
+        case inspect.StructType() | inspect.DictType():
+            return "a mapping"
+        case _:
+            return "another value"
+
+
+def _bounds(info: inspect.IntType | inspect.FloatType) -> str:
+    words = [
+        f"{word} {bound:g}"
+        for word, bound in (("above", info.gt), ("below", info.lt), ("of at least", info.ge), ("of at most", info.le))
+        if bound is not None
+    ]
+    return " " + " and ".join(words) if words else ""

@@ -1,0 +1,191 @@
+"""A configuration file and the environment, read into the tree; every fault is reported at once, with its path."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import msgspec
+import yaml
+
+from hookgate.config.check import cross_check
+from hookgate.config.expected import expected, shown
+from hookgate.config.tree import Config
+
+#: Environment variables that set a key start so: HOOKGATE__DECISION__DEADLINE_SECONDS. A single underscore would meet
+#: the variables that Kubernetes makes for a Service called `hookgate`.
+ENV_PREFIX = "HOOKGATE__"
+
+_VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
+
+
+class ConfigError(Exception):
+    """A configuration that can't be used. `faults` has one line a fault, each beginning with the key's path."""
+
+    def __init__(self, source: str, faults: list[str]) -> None:
+        super().__init__(f"{source}: " + "; ".join(faults))
+        self.source = source
+        self.faults = faults
+
+
+def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Reads the file (if any) and the environment.
+
+    Raises ConfigError with all faults: unreadable file, YAML errors, unset variables, unknown keys, wrong values.
+    """
+    source = str(path) if path else "environment"
+    tree: Any = {}
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise ConfigError(source, [f"can't be read: {why}"]) from None
+        try:
+            tree = yaml.load(text, _UniqueKeys)  # noqa: S506 (a SafeLoader)
+        except yaml.YAMLError as error:
+            raise ConfigError(source, [_yaml_fault(error)]) from None
+    return parse(tree, environ, source)
+
+
+def parse(tree: Any, environ: Mapping[str, str] = os.environ, source: str = "configuration") -> Config:
+    """Gives the configuration for an already read tree. Raises ConfigError."""
+    faults: list[str] = []
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError(source, [f"expected a mapping of settings, got {shown(tree)}"])
+    tree = _expand(tree, environ, "", faults)
+    _overlay(tree, environ, faults)
+    config: Config | None = _struct(Config, tree, "", faults)
+    if faults or config is None:
+        raise ConfigError(source, faults)
+    if faults := cross_check(config):
+        raise ConfigError(source, faults)
+    return config
+
+
+def schema() -> dict[str, Any]:
+    """Gives the JSON Schema (2020-12) of a configuration file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Config)}
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML that refuses a key given twice, where PyYAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.MarkedYAMLError(
+                    problem=f"keys are names, got {shown(key)}", problem_mark=key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} is given twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _yaml_fault(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
+
+
+def _expand(value: Any, environ: Mapping[str, str], path: str, faults: list[str]) -> Any:
+    """Replaces ${NAME} and ${NAME:default} in strings; a value that is one whole variable is read as YAML again."""
+    if isinstance(value, dict):
+        return {key: _expand(item, environ, _join(path, key), faults) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, environ, f"{path}[{i}]", faults) for i, item in enumerate(value)]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+
+    def replaced(match: re.Match[str]) -> str:
+        escaped, name, default = match.groups()
+        if escaped:
+            return match.group(0)[1:]
+        if name in environ:
+            return environ[name]
+        if default is None:
+            faults.append(f"{path}: ${{{name}}} is not set in the environment and has no default (${{{name}:default}})")
+            return ""
+        return default
+
+    whole = _VARIABLE.fullmatch(value)
+    text = _VARIABLE.sub(replaced, value)
+    return _scalar(text) if whole and not whole.group(1) else text
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return yaml.load(text, _UniqueKeys)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError:
+        return text
+
+
+def _overlay(tree: dict[str, Any], environ: Mapping[str, str], faults: list[str]) -> None:
+    """Lays HOOKGATE__SECTION__KEY variables over the tree."""
+    for name in sorted(environ):
+        if not name.startswith(ENV_PREFIX):
+            continue
+        keys = name.removeprefix(ENV_PREFIX).lower().split("__")
+        if not all(keys):
+            faults.append(f"{name}: expected {ENV_PREFIX}SECTION__KEY")
+            continue
+        node = tree
+        for key in keys[:-1]:
+            child = node.setdefault(key, {})
+            if not isinstance(child, dict):
+                faults.append(f"{name}: {key} is no section")
+                break
+            node = child
+        else:
+            node[keys[-1]] = _scalar(environ[name])
+
+
+def _struct(kind: type, value: Any, path: str, faults: list[str]) -> Any:
+    """Builds one section, collecting faults instead of stopping at the first."""
+    if not isinstance(value, dict):
+        faults.append(f"{path or 'configuration'}: expected a mapping, got {shown(value)}")
+        return None
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for key in value:
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
+            faults.append(f"{_join(path, key)}: unknown key" + (f", did you mean {near[0]}?" if near else ""))
+    found: dict[str, Any] = {}
+    for name, field in fields.items():
+        here = _join(path, name)
+        if name in value:
+            found[field.name] = _value(field.type, value[name], here, faults)
+        elif field.required:
+            faults.append(f"{here}: is required, {expected(field.type)}")
+    return kind(**found) if not faults else None
+
+
+def _value(kind: Any, value: Any, path: str, faults: list[str]) -> Any:
+    plain = kind
+    while hasattr(plain, "__metadata__"):
+        plain = get_args(plain)[0]
+    if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
+        return _struct(plain, value, path, faults)
+    items = get_args(plain)
+    if get_origin(plain) is tuple and isinstance(value, list):
+        element = items[0]
+        if isinstance(element, type) and issubclass(element, msgspec.Struct):
+            return tuple(_struct(element, item, f"{path}[{i}]", faults) for i, item in enumerate(value))
+        return tuple(_value(element, item, f"{path}[{i}]", faults) for i, item in enumerate(value))
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        faults.append(f"{path}: expected {expected(kind)}, got {shown(value)}")
+        return None
+
+
+def _join(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)

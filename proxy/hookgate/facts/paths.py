@@ -1,0 +1,54 @@
+"""Paths as text: made absolute and normalised without asking the disk, which is the client's and not ours."""
+
+import posixpath
+import re
+import unicodedata
+
+#: What JavaScript's String.trim() removes (ECMA-262, 22.1.3.32): the client trims search paths with it after the hook.
+_JS_SPACE = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_HOME = re.compile(r"^(?:/home/[^/]+|/Users/[^/]+|/root|/var/root)(?=/|$)")
+
+
+def trimmed(written: str) -> str:
+    """Trims as the client does."""
+    return written.strip(_JS_SPACE)
+
+
+def resolved(written: str, cwd: str) -> str:
+    """Gives the absolute, normalised path; `~` stays symbolic, `..` behind it climbs from it.
+
+    A relative path without a known working directory stays relative.
+    """
+    if written == "~" or written.startswith("~/"):
+        rest = posixpath.normpath("/" + home_of(cwd) + "/" + written[2:]) if home_of(cwd) else ""
+        return rest or posixpath.normpath(written)
+    path = written if written.startswith("/") else posixpath.join(cwd, written) if cwd else written
+    # normpath keeps two leading slashes, which POSIX leaves to the system; Linux and macOS take them as one.
+    return re.sub(r"^//+", "/", posixpath.normpath(path)) if path else ""
+
+
+def home_of(path: str) -> str:
+    """Gives the home directory that a path lies in, by its name; empty if none."""
+    match = _HOME.match(path)
+    return match.group(0) if match else ""
+
+
+def folded_home(path: str) -> str:
+    """Gives `~/x` for a path in a home directory, else the empty string."""
+    if path == "~" or path.startswith("~/"):
+        return path
+    home = home_of(path)
+    return "~" + path[len(home) :] if home else ""
+
+
+def folded(path: str) -> str:
+    """Gives the form in which two names of one file compare equal on folding file systems."""
+    return unicodedata.normalize("NFKC", path).casefold()
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Whether a normalised path is the directory or lies below it."""
+    if not directory.startswith("/"):
+        return False
+    directory = resolved(directory, "").rstrip("/")
+    return path == directory or path.startswith(directory + "/") or not directory

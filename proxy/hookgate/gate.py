@@ -1,0 +1,280 @@
+"""The way of one request: the steps in order, the one deadline, and what happens when a step fails."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from hookgate.audit.journal import JournalError
+from hookgate.audit.record import Record, ServiceRecord, line, now
+from hookgate.case import Case, record_of
+from hookgate.config import Config
+from hookgate.errors import ErrorKind, GateError
+from hookgate.facts import facts_of
+from hookgate.hooks.answer import EMPTY, Answer, is_governed, render, render_error
+from hookgate.hooks.decode import Reader
+from hookgate.hooks.event import HookEvent, event_from, hinted_spec
+from hookgate.hooks.opinion import Opinion
+from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
+from hookgate.identity.headers import principal_from, scope_from
+from hookgate.identity.principal import Principal
+from hookgate.identity.rollout import mode_for
+from hookgate.ids import uuid7
+from hookgate.outcome import Mode
+from hookgate.pdp.canary import Canary
+from hookgate.pdp.client import PdpClient
+from hookgate.pdp.decision import Decision
+from hookgate.pdp.question import question_for
+from hookgate.telemetry.metrics import Metrics
+from hookgate.telemetry.tally import Tally
+
+#: Part of the deadline that is kept for writing the record, and the most that is kept.
+_JOURNAL_SHARE, _JOURNAL_SECONDS = 0.15, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class HookRequest:
+    """A request as it came in. `received` is a time of the loop's clock, by which deadlines go; `started` one of
+    time.perf_counter(), which is finer. `fault` says why there is no whole body, and `body` then holds what there is of it.
+    """
+
+    received: float
+    started: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | bytearray = b""
+    remote: str = ""
+    fault: GateError | None = None
+
+
+class Trail(Protocol):
+    """Where records are written: the journal."""
+
+    def append(self, line: bytes) -> asyncio.Future[None]:
+        """Queues a line; the future is done when it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer's bytes, and the decision that they belong to."""
+
+    data: bytes
+    decision_id: str
+
+
+class Gate:
+    """Decides one request after another. `observe` is called with each record (the development server's screen)."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        pdp: PdpClient,
+        journal: Trail,
+        metrics: Metrics,
+        log: structlog.typing.FilteringBoundLogger,
+        canary: Canary,
+        observe: Callable[[Record], None] = lambda record: None,
+    ) -> None:
+        self._config = config
+        self._pdp = pdp
+        self._journal = journal
+        self._metrics = metrics
+        self._log = log
+        self._canary = canary
+        self._tally = Tally(metrics, log)
+        self._observe = observe
+        self._slots = asyncio.Semaphore(config.decision.max_in_flight)
+        self._reader = Reader(
+            values=config.limits.values,
+            cut_bytes=config.limits.tool_response_bytes,
+            whole_bytes=config.pdp.max_request_bytes,
+        )
+        self._kinds_with_policy: set[str] = set()
+        self.in_flight = 0
+
+    def time_to_decide(self, received: float) -> float:
+        """Gives the time by which a decision must be made, so that its record can still be written within the deadline."""
+        seconds = self._config.decision.deadline_seconds
+        return received + seconds - min(_JOURNAL_SECONDS, seconds * _JOURNAL_SHARE)
+
+    async def decide(self, request: HookRequest) -> Reply:
+        """Gives the answer to one request. Never raises, never takes longer than the deadline, writes the record first."""
+        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body))
+        self.in_flight += 1
+        self._metrics.in_flight.set(self.in_flight)
+        try:
+            intended = await self._intended(case, request)
+            sent = intended if case.mode is Mode.ENFORCE else EMPTY
+            sent = await self._recorded(case, request, intended, sent)
+            return Reply(sent.encode(), case.id)
+        finally:
+            self.in_flight -= 1
+            self._metrics.in_flight.set(self.in_flight)
+
+    async def _intended(self, case: Case, request: HookRequest) -> Answer:
+        """Gives what is to be answered in enforcing mode; every failure is an error of some kind."""
+        try:
+            async with asyncio.timeout_at(self.time_to_decide(request.received)):
+                return await self._steps(case, request)
+        except GateError as error:
+            case.fail(error.kind, error.detail, error.hint)
+        except TimeoutError:
+            case.fail(case.waiting_for, "")
+        except Exception as error:
+            case.fail(ErrorKind.INTERNAL, type(error).__name__)
+            self._log.error("internal", decision_id=case.id, exc_info=error)
+        if case.event is not None:
+            case.spec = case.event.spec
+        elif case.spec is None:
+            case.spec = hinted_spec(request.body)
+        return self._error_answer(case)
+
+    async def _steps(self, case: Case, request: HookRequest) -> Answer:
+        self._identify(case, request)
+        if request.fault is not None:
+            raise request.fault
+        case.waiting_for = ErrorKind.OVERLOADED
+        async with self._slots:
+            case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
+            event = event_from(await self._reader.read(request.body))
+            case.event = event
+            assert case.principal is not None
+            scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
+            if not self._canary.trusted:
+                raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
+            case.waiting_for = ErrorKind.PDP_TIMEOUT
+            deadline = self.time_to_decide(request.received)
+            decision = await self._ask(case, event, case.principal, scope, deadline)
+            if decision.no_match:
+                case.verdict, answer = self._no_match(case, event)
+                return answer
+            self._kinds_with_policy.add(event.name)
+            verdict = self._verdict(decision, event)
+            if verdict.updated_input is not None:
+                changed = event.with_input(verdict.updated_input)
+                verdict = self._rejudged(
+                    verdict, await self._ask(case, changed, case.principal, scope, deadline), changed
+                )
+            case.verdict = verdict
+            return render(
+                verdict,
+                event.spec,
+                case.id,
+                reason_characters=self._config.outputs.reason_characters,
+                stop_hook_active=event.payload.get("stop_hook_active") is True,
+            )
+
+    def _identify(self, case: Case, request: HookRequest) -> None:
+        """Finds who asks, and so the mode; a principal that can't be established gets the strictest mode."""
+        case.mode = mode_for(None, self._config.mode, self._config.rollout)
+        case.principal = principal_from(request.headers, self._config.identity)
+        case.mode = mode_for(case.principal, self._config.mode, self._config.rollout)
+
+    async def _ask(self, case: Case, event: HookEvent, principal: Principal, scope: str, deadline: float) -> Decision:
+        case.facts = facts_of(event)
+        question = question_for(
+            event,
+            principal,
+            case.facts,
+            self._config.pdp,
+            scope=scope,
+            decision_id=case.id,
+            request_id=case.id if case.decision is None else f"{case.id}.changed",
+        )
+        decision = await self._pdp.check(question, deadline)
+        case.asked(decision)
+        return decision
+
+    def _verdict(self, decision: Decision, event: HookEvent) -> Verdict:
+        return verdict_of(decision, event.spec, stricter_than_effect=self._config.outputs.stricter_than_effect)
+
+    def _rejudged(self, first: Verdict, decision: Decision, changed: HookEvent) -> Verdict:
+        """The call as a policy changed it is a call like any other: it must itself be let through, and stay as it is."""
+        second = self._verdict(decision, changed)
+        if second.updated_input is not None and second.updated_input != changed.tool_input:
+            return unstable(second)
+        return stricter(first, second)
+
+    def _no_match(self, case: Case, event: HookEvent) -> tuple[Verdict, Answer]:
+        if event.name in self._kinds_with_policy:
+            self._policy_lost(event.name)
+        if event.name in self._config.pdp.required_kinds:
+            raise GateError(ErrorKind.POLICY_MISSING, f"no policy for {event.name}")
+        verdict = no_match_verdict(self._config.no_match)
+        governed = is_governed(event.spec, self._config.on_error_events)
+        return verdict, render(verdict, event.spec, case.id) if governed else EMPTY
+
+    def _policy_lost(self, event: str) -> None:
+        self._kinds_with_policy.discard(event)
+        self._metrics.policy_lost.labels(self._metrics.labels.event(event)).inc()
+        self._log.error("policy_lost", event_name=event)
+        self.note("policy_lost", {"event": event})
+
+    def _error_answer(self, case: Case) -> Answer:
+        assert case.error is not None
+        return render_error(
+            case.error,
+            case.spec,
+            case.id,
+            on_error=self._config.on_error,
+            governed=self._config.on_error_events,
+            hint=case.hint,
+        )
+
+    async def _recorded(self, case: Case, request: HookRequest, intended: Answer, sent: Answer) -> Answer:
+        """Writes the record and gives the answer; where it can't be written, the decision becomes an error."""
+        loop = asyncio.get_running_loop()
+        deadline = request.received + self._config.decision.deadline_seconds
+        case.total_seconds = time.perf_counter() - request.started
+        record = record_of(case, intended, sent)
+        begun = time.perf_counter()
+        fault = ""
+        try:
+            # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
+            written = self._journal.append(line(record))
+            async with asyncio.timeout_at(max(deadline, loop.time() + 0.01)):
+                await asyncio.shield(written)
+        except JournalError as error:
+            fault = str(error)
+        except TimeoutError:
+            fault = "the record could not be written in time"
+        except Exception as error:
+            fault = type(error).__name__
+            self._log.error("internal", decision_id=case.id, exc_info=error)
+        self._metrics.journal_seconds.observe(time.perf_counter() - begun)
+        if fault:
+            sent = self._unrecorded(case, fault, sent)
+            record = record_of(case, intended, sent)
+        try:
+            self._tally.decided(record, case.verdict)
+            self._observe(record)
+        except Exception as error:  # neither a metric nor a screen may spoil an answer
+            self._log.error("internal", decision_id=case.id, exc_info=error)
+        return sent
+
+    def _unrecorded(self, case: Case, fault: str, sent: Answer) -> Answer:
+        self._log.error("audit_unavailable", decision_id=case.id, detail=fault, required=self._config.audit.required)
+        if not self._config.audit.required:
+            self._metrics.errors.labels(ErrorKind.AUDIT_UNAVAILABLE.value).inc()
+            return sent
+        case.fail(ErrorKind.AUDIT_UNAVAILABLE, fault)
+        if case.mode is Mode.ENFORCE:
+            answer = self._error_answer(case)
+            # What was denied or asked stays so: `on_error: pass` is about calls that nobody judged.
+            sent = sent if sent.opinion >= max(answer.opinion, Opinion.ASK) else answer
+        self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
+        return sent
+
+    def undelivered(self, decision_id: str) -> None:
+        """Takes note that a client had gone before its answer was sent."""
+        self._metrics.undelivered.inc()
+        self._log.warning("undelivered", decision_id=decision_id)
+        self.note("undelivered", {"decision": decision_id})
+
+    def note(self, kind: str, detail: dict[str, object]) -> None:
+        """Queues a record about the service itself; nobody waits for it."""
+        written = self._journal.append(line(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail)))
+        written.add_done_callback(lambda done: done.exception())

@@ -1,0 +1,1 @@
+"""Claude Code's side of the wire: payloads in, answers out."""

@@ -1,0 +1,219 @@
+"""Bytes to JSON values, strictly and within bounds.
+
+What a lenient reader would pass on is a way around a policy: a duplicate key that the client and we resolve differently,
+a NaN, a surrogate that breaks the wire to the PDP, a million small values that hold the event loop. Sizes and counts are
+bounded before parsing, and no single step works on more than a window of a large body, so that other requests go on.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from hookgate.errors import ErrorKind, GateError
+
+#: Bodies up to this size are read in one go; larger ones window by window, other requests getting their turn between.
+SMALL_BYTES = 64 * 1024
+MAX_DEPTH = 100
+#: Integers beyond this are not exact in a double, which is what the PDP and the client compute with (RFC 8259, 6).
+MAX_EXACT = 2**53
+
+_TOKEN = re.compile(rb'["\[\]{},]')
+_IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_SPACE_COLON = re.compile(rb"[ \t\r\n]*+:")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB-Fc-f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Reader:
+    """Reads one body after another; keeps no state between them.
+
+    `values` bounds the number of JSON values, `cut_bytes` the size up to which a top-level `tool_response` is parsed:
+    a larger one is read as null, and `truncated` names it. `whole_bytes` bounds what is parsed in all.
+    """
+
+    def __init__(self, *, values: int, cut_bytes: int, whole_bytes: int) -> None:
+        self._values = values
+        self._cut_bytes = cut_bytes
+        self._whole_bytes = whole_bytes
+        self._altered = False
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=_unique,
+            parse_int=self._integer,
+            parse_float=_real,
+            parse_constant=_no_constant,
+        )
+
+    async def read(self, body: bytes | bytearray) -> "Read":
+        """Gives the JSON object.
+
+        Raises GateError: payload_too_complex, payload_malformed, pdp_too_large (larger than the PDP takes, even without
+        the tool's response).
+        """
+        truncated: tuple[str, ...] = ()
+        if len(body) > SMALL_BYTES or not self._plainly_simple(body):
+            response = await self._scan(body)
+            if response is not None and response[1] - response[0] > self._cut_bytes:
+                body = body[: response[0]] + b"null" + body[response[1] :]
+                truncated = ("tool_response",)
+            if len(body) > self._whole_bytes:
+                raise GateError(ErrorKind.PDP_TOO_LARGE, f"{len(body)} bytes without the tool's response")
+        return self._parse(body, truncated)
+
+    def _plainly_simple(self, body: bytes | bytearray) -> bool:
+        opened = body.count(b"[") + body.count(b"{")
+        return opened <= MAX_DEPTH and opened + body.count(b",") <= self._values
+
+    async def _scan(self, body: bytes | bytearray) -> tuple[int, int] | None:
+        """Counts values and depth; gives where the top-level `tool_response` begins and ends."""
+        structure = _Structure(self._values)
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        for _ in structure.walk(body):
+            if loop.time() - since > 0.002:
+                await asyncio.sleep(0)
+                since = loop.time()
+        return structure.response
+
+    def _parse(self, body: bytes | bytearray, truncated: tuple[str, ...]) -> "Read":
+        self._altered = False
+        try:
+            text = body.decode("utf-8")
+            value = self._decoder.decode(text)
+        except UnicodeDecodeError as error:
+            raise GateError(ErrorKind.PAYLOAD_MALFORMED, f"invalid UTF-8 at byte {error.start}") from None
+        except json.JSONDecodeError as error:
+            raise GateError(
+                ErrorKind.PAYLOAD_MALFORMED, f"invalid JSON at character {error.pos}: {error.msg}"
+            ) from None
+        except (ValueError, RecursionError) as error:
+            raise GateError(ErrorKind.PAYLOAD_MALFORMED, str(error)[:200]) from None
+        if not isinstance(value, dict):
+            raise GateError(ErrorKind.PAYLOAD_MALFORMED, "not a JSON object")
+        if _SURROGATE_ESCAPE.search(text):
+            value = self._without_surrogates(value)
+        return Read(value, self._altered, truncated)
+
+    def _integer(self, digits: str) -> int | float:
+        if len(digits) < 16:
+            return int(digits)
+        exact = int(digits)
+        if -MAX_EXACT <= exact <= MAX_EXACT:
+            return exact
+        try:
+            nearest = float(exact)
+        except OverflowError:
+            raise ValueError("number beyond a double") from None
+        self._altered = True
+        return nearest
+
+    def _without_surrogates(self, value: Any) -> Any:
+        if isinstance(value, str):
+            clean = _SURROGATE.sub("\ufffd", value)
+            self._altered = self._altered or clean != value
+            return clean
+        if isinstance(value, list):
+            return [self._without_surrogates(item) for item in value]
+        if isinstance(value, dict):
+            clean_pairs = [
+                (self._without_surrogates(key), self._without_surrogates(item)) for key, item in value.items()
+            ]
+            try:
+                return _unique(clean_pairs)
+            except ValueError as error:
+                raise GateError(ErrorKind.PAYLOAD_MALFORMED, str(error)) from None
+        return value
+
+
+class Read:
+    """A body's JSON object, whether a value had to be replaced, and which attributes were left out for their size."""
+
+    __slots__ = ("altered", "truncated", "value")
+
+    def __init__(self, value: dict[str, Any], altered: bool, truncated: tuple[str, ...]) -> None:
+        self.value = value
+        self.altered = altered
+        self.truncated = truncated
+
+
+class _Structure:
+    """The commas, brackets and strings of a body, without its values."""
+
+    def __init__(self, values: int) -> None:
+        self._limit = values
+        self.response: tuple[int, int] | None = None
+
+    def walk(self, body: bytes | bytearray) -> Iterator[None]:
+        """Yields after each window of work. Raises GateError past a bound; what is merely wrong is left to the parser."""
+        end, pos, depth, values, steps = len(body), 0, 0, 0, 0
+        begun: int | None = None
+        while pos < end:
+            steps += 1
+            if steps % 512 == 0:
+                yield
+            stop = min(pos + SMALL_BYTES, end)
+            token = _TOKEN.search(body, pos, stop)
+            if token is None:
+                pos = stop
+                yield
+                continue
+            at, char = token.start(), token.group()
+            pos = at + 1
+            if char == b'"':
+                for inside in _string_ends(body, pos, end):
+                    pos = inside
+                    yield
+                if depth == 1 and begun is None and body[at + 1 : pos - 1] == b"tool_response":
+                    colon = _SPACE_COLON.match(body, pos, min(pos + SMALL_BYTES, end))
+                    if colon is not None:
+                        begun = pos = colon.end()
+                continue
+            if depth == 1 and char in b",}" and begun is not None and self.response is None:
+                self.response = (begun, at)
+            if char in b"[{":
+                depth += 1
+                values += 1
+                if depth > MAX_DEPTH:
+                    raise GateError(ErrorKind.PAYLOAD_MALFORMED, f"nested deeper than {MAX_DEPTH} levels")
+            elif char == b",":
+                values += 1
+            else:
+                depth -= 1
+            if values > self._limit:
+                raise GateError(ErrorKind.PAYLOAD_TOO_COMPLEX, f"more than {self._limit} JSON values")
+
+
+def _string_ends(body: bytes | bytearray, pos: int, end: int) -> Iterator[int]:
+    """Yields positions further inside the string that begins at `pos`, the last one just behind its closing quote."""
+    while pos < end:
+        stop = min(pos + SMALL_BYTES, end)
+        match = _IN_STRING.match(body, pos, stop)
+        reached = match.end() if match else pos
+        if reached < stop and body[reached : reached + 1] == b'"':
+            yield reached + 1
+            return
+        if reached < stop:  # a backslash whose partner lies behind the window, or the body's last byte
+            reached = min(reached + 2, end)
+        pos = reached
+        if pos < end:
+            yield pos
+    yield end
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return found
+
+
+def _real(digits: str) -> float:
+    number = float(digits)
+    if number - number != 0.0:
+        raise ValueError("number beyond a double")
+    return number
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,1 @@
+"""Cerbos's side of the wire: request, channel, decision, canary."""

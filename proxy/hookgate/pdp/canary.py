@@ -1,0 +1,147 @@
+"""Questions with known answers, asked of the live PDP: they show wrong merges, lost policies and lenient evaluation.
+
+A service that answers wrongly is worse than one that is down: until the answers are right again, no decision is made.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hookgate.errors import GateError
+from hookgate.ids import uuid7
+from hookgate.pdp.decision import Decision, Effect
+from hookgate.pdp.request import Question
+
+#: No event can be called so: event names have no colon.
+KIND = "hookgate:canary"
+PRINCIPAL = ROLE = "hookgate_canary"
+
+_TIMEOUT_SECONDS = 2.0
+#: How often a canary that is wrong is asked again, so that a mended policy counts soon.
+_WRONG_INTERVAL_SECONDS = 1.0
+
+
+class CanaryState(StrEnum):
+    """What the last round found."""
+
+    UNKNOWN = "unknown"
+    OK = "ok"
+    #: The PDP has no canary policy.
+    ABSENT = "absent"
+    WRONG = "wrong"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One question; `judge` gives what is wrong with an answer, or None if it is right."""
+
+    name: str
+    question: Question
+    judge: Callable[[Decision], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """One round. `strict`: whether the PDP evaluates strictly; None if that could not be told."""
+
+    state: CanaryState
+    faults: tuple[str, ...] = ()
+    strict: bool | None = None
+
+
+Ask = Callable[[Question, float], Awaitable[Decision]]
+
+
+class Canary:
+    """Asks now and then. `trusted` is false from a wrong answer until all are right again; an outage changes nothing."""
+
+    def __init__(
+        self,
+        ask: Ask,
+        *,
+        interval_seconds: float = 30.0,
+        required: bool = False,
+        expectations: Sequence[Probe] = (),
+        policy_version: str = "",
+        scope: str = "",
+        report: Callable[[Findings, Findings], None] = lambda before, now: None,
+    ) -> None:
+        self._ask = ask
+        self._interval_seconds = interval_seconds
+        self._required = required
+        self._expectations = tuple(expectations)
+        self._policy_version, self._scope = policy_version, scope
+        self._report = report
+        self.findings = Findings(CanaryState.UNKNOWN)
+        self.trusted = True
+        #: Set after the first round, whatever it found.
+        self.asked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Asks until cancelled."""
+        while True:
+            await self.round()
+            wait = min(self._interval_seconds, _WRONG_INTERVAL_SECONDS) if not self.trusted else self._interval_seconds
+            await asyncio.sleep(wait)
+
+    async def round(self) -> Findings:
+        """Asks every question once."""
+        findings = await self._find()
+        if findings.state is CanaryState.WRONG or (findings.state is CanaryState.ABSENT and self._required):
+            self.trusted = False
+        elif findings.state is not CanaryState.UNREACHABLE:
+            self.trusted = True
+        before, self.findings = self.findings, findings
+        self._report(before, findings)
+        self.asked.set()
+        return findings
+
+    async def _find(self) -> Findings:
+        deadline = asyncio.get_running_loop().time() + _TIMEOUT_SECONDS
+        faults: list[str] = []
+        absent, strict = False, None
+        try:
+            for action in ("allow", "deny", "output", "strict"):
+                decision = await self._ask(self._question(action), deadline)
+                if decision.no_match:
+                    absent = True
+                    break
+                if action == "strict":
+                    strict = decision.effect is Effect.DENY
+                elif fault := _fault(action, decision):
+                    faults.append(fault)
+            for probe in self._expectations:
+                if fault := probe.judge(await self._ask(probe.question, deadline)):
+                    faults.append(f"{probe.name}: {fault}")
+        except GateError as error:
+            return Findings(CanaryState.UNREACHABLE, (str(error),), strict)
+        if faults:
+            return Findings(CanaryState.WRONG, tuple(faults), strict)
+        return Findings(CanaryState.ABSENT if absent else CanaryState.OK, (), strict)
+
+    def _question(self, action: str) -> Question:
+        return Question(
+            request_id=uuid7(),
+            kind=KIND,
+            resource_id="canary",
+            action=action,
+            attributes={"tool_input": {}},
+            principal_id=PRINCIPAL,
+            roles=(ROLE,),
+            principal_attributes={},
+            policy_version=self._policy_version,
+            scope=self._scope,
+        )
+
+
+def _fault(action: str, decision: Decision) -> str | None:
+    expected = Effect.DENY if action == "deny" else Effect.ALLOW
+    if decision.effect is not expected:
+        return f"canary {action}: expected {expected.value}, got {decision.effect.value}"
+    if action == "output" and not any(
+        isinstance(output.value, dict) and "hookSpecificOutput" in output.value for output in decision.outputs
+    ):
+        return "canary output: the rule's output is missing"
+    return None

@@ -1,0 +1,71 @@
+"""A question to the PDP: one CheckResources request (cerbos.request.v1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cerbos.request.v1.request_pb2 import CheckResourcesRequest
+from google.protobuf.struct_pb2 import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. `attributes` and the other mappings hold JSON values; `action` is one action."""
+
+    request_id: str
+    kind: str
+    resource_id: str
+    action: str
+    attributes: Mapping[str, Any]
+    principal_id: str
+    roles: tuple[str, ...]
+    principal_attributes: Mapping[str, Any]
+    policy_version: str = ""
+    scope: str = ""
+    annotations: Mapping[str, str] | None = None
+
+
+def encode(question: Question) -> bytes:
+    """Gives the request's bytes. The message is filled by hand: json_format takes seven times as long."""
+    request = CheckResourcesRequest(request_id=question.request_id, include_meta=True)
+    principal = request.principal
+    principal.id = question.principal_id
+    principal.roles.extend(question.roles)
+    for key, value in question.principal_attributes.items():
+        _fill(principal.attr[key], value)
+    entry = request.resources.add()
+    entry.actions.append(question.action)
+    resource = entry.resource
+    resource.kind = question.kind
+    resource.id = question.resource_id
+    resource.policy_version = question.policy_version
+    resource.scope = question.scope
+    attributes = resource.attr
+    for key, value in question.attributes.items():
+        _fill(attributes[key], value)
+    for key, value in (question.annotations or {}).items():
+        request.request_context.annotations[key].string_value = value
+    return request.SerializeToString()
+
+
+def _fill(target: Value, value: Any) -> None:
+    if isinstance(value, str):
+        target.string_value = value
+    elif isinstance(value, bool):
+        target.bool_value = value
+    elif isinstance(value, int | float):
+        target.number_value = value
+    elif value is None:
+        target.null_value = 0  # type: ignore[assignment]
+    elif isinstance(value, Mapping):
+        fields = target.struct_value.fields
+        if not value:
+            target.struct_value.SetInParent()
+        for key, item in value.items():
+            _fill(fields[key], item)
+    else:
+        if not value:
+            target.list_value.SetInParent()
+        add = target.list_value.values.add
+        for item in value:
+            _fill(add(), item)

@@ -1,0 +1,73 @@
+"""An answer of the PDP: one CheckResources response (cerbos.response.v1), checked against the question."""
+
+from typing import Any
+
+from cerbos.effect.v1 import effect_pb2
+from cerbos.response.v1.response_pb2 import CheckResourcesResponse
+from google.protobuf.message import DecodeError
+from google.protobuf.struct_pb2 import Value
+
+from hookgate.errors import ErrorKind, GateError
+from hookgate.pdp.decision import Decision, Effect, Output
+from hookgate.pdp.request import Question
+
+_EFFECTS = {effect_pb2.EFFECT_ALLOW: Effect.ALLOW, effect_pb2.EFFECT_DENY: Effect.DENY}
+
+
+def decode(data: bytes, question: Question, seconds: float) -> Decision:
+    """Gives the decision. Raises GateError: pdp_nonsense, where the answer is not one to this question."""
+    try:
+        response = CheckResourcesResponse.FromString(data)
+    except DecodeError:
+        raise _nonsense("not a CheckResources response") from None
+    if response.request_id != question.request_id:
+        raise _nonsense("another request's answer")
+    if len(response.results) != 1:
+        raise _nonsense(f"{len(response.results)} results for one resource")
+    result = response.results[0]
+    if (result.resource.id, result.resource.kind) != (question.resource_id, question.kind):
+        raise _nonsense("an answer about another resource")
+    if list(result.actions) != [question.action]:
+        raise _nonsense("an answer about other actions")
+    effect = _EFFECTS.get(result.actions[question.action])
+    if effect is None:
+        raise _nonsense("an effect that is neither allow nor deny")
+    meta = result.meta.actions[question.action] if question.action in result.meta.actions else None
+    return Decision(
+        effect=effect,
+        policy=meta.matched_policy if meta else "",
+        scope=meta.matched_scope if meta else "",
+        no_match=meta is not None and meta.matched_policy == "NO_MATCH",
+        outputs=_outputs(result, question.action),
+        call_id=response.cerbos_call_id,
+        derived_roles=tuple(result.meta.effective_derived_roles),
+        validation_errors=tuple(f"{error.path}: {error.message}" for error in result.validation_errors),
+        seconds=seconds,
+    )
+
+
+def _outputs(result: CheckResourcesResponse.ResultEntry, action: str) -> tuple[Output, ...]:
+    """Each rule's output once: the PDP repeats them for every role."""
+    found: list[Output] = []
+    for entry in result.outputs:
+        if entry.action and entry.action != action:
+            continue
+        output = Output(entry.src, _plain(entry.val) if entry.HasField("val") else None, entry.error)
+        if output not in found:
+            found.append(output)
+    return tuple(found)
+
+
+def _plain(value: Value) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return {key: _plain(item) for key, item in value.struct_value.fields.items()}
+    if kind == "list_value":
+        return [_plain(item) for item in value.list_value.values]
+    if kind is None or kind == "null_value":
+        return None
+    return getattr(value, kind)
+
+
+def _nonsense(detail: str) -> GateError:
+    return GateError(ErrorKind.PDP_NONSENSE, detail)

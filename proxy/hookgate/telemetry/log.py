@@ -1,0 +1,67 @@
+"""Structured logs: events with fields. JSON lines, or readable on a terminal."""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from hookgate.config.tree import Log
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def make_logger(config: Log, write: Callable[[str], None]) -> structlog.typing.FilteringBoundLogger:
+    """Gives a logger whose lines go to `write`; libraries' warnings come the same way, without their arguments."""
+    readable = config.format == "console" or (config.format == "auto" and sys.stderr.isatty())
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+        if not readable
+        else structlog.processors.format_exc_info,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if readable
+        else structlog.processors.JSONRenderer(ensure_ascii=True),
+    ]
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        _Sink(write),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.level]),
+        cache_logger_on_first_use=True,
+    )
+    return logger
+
+
+def adopt_libraries(logger: structlog.typing.FilteringBoundLogger) -> logging.Handler:
+    """Takes what libraries log as warnings or worse. Only the logger's name and the exception's type are kept: aiohttp puts
+    header values, credentials among them, into its messages."""
+    handler = _LibraryHandler(logger)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    return handler
+
+
+class _Sink:
+    """structlog's end of the line."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def msg(self, message: str) -> None:
+        self._write(message)
+
+    log = debug = info = warning = warn = error = critical = exception = fatal = msg
+
+
+class _LibraryHandler(logging.Handler):
+    def __init__(self, logger: structlog.typing.FilteringBoundLogger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name, "level_name": record.levelname}
+        if record.exc_info and record.exc_info[0] is not None:
+            fields["exception_type"] = record.exc_info[0].__name__
+        self._logger.warning("library", **fields)

@@ -1,0 +1,111 @@
+"""Metrics, by Prometheus's conventions."""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from hookgate import __version__
+from hookgate.errors import ErrorKind
+from hookgate.pdp.canary import CanaryState
+from hookgate.telemetry.labels import Labels
+
+_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """All metrics of one service, in a registry of their own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()
+        self.registry = registry = CollectorRegistry()
+        self.labels = Labels()
+        self.decisions = Counter(
+            "hookgate_decisions",
+            "Hook requests answered, by event, tool, outcome and mode.",
+            ["event", "tool", "outcome", "mode"],
+            registry=registry,
+        )
+        self.errors = Counter(
+            "hookgate_errors",
+            "Requests for which no decision could be made, by error kind.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in ErrorKind:
+            self.errors.labels(kind.value)
+        self.hook_seconds = Histogram(
+            "hookgate_hook_duration_seconds",
+            "From headers received to answer, by event.",
+            ["event"],
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.pdp_seconds = Histogram(
+            "hookgate_pdp_duration_seconds", "The PDP's answer, as waited for.", buckets=_BUCKETS, registry=registry
+        )
+        self.journal_seconds = Histogram(
+            "hookgate_journal_duration_seconds", "Writing a record, as waited for.", buckets=_BUCKETS, registry=registry
+        )
+        self.in_flight = Gauge("hookgate_in_flight", "Decisions under way.", registry=registry)
+        self.connections = Gauge("hookgate_connections", "Open connections on the hook listener.", registry=registry)
+        self.dropped_fields = Counter(
+            "hookgate_dropped_output_fields",
+            "Fields of policy outputs left out of an answer, by why.",
+            ["why"],
+            registry=registry,
+        )
+        self.contradictions = Counter(
+            "hookgate_contradictions", "Policy outputs that disagree with the effect.", registry=registry
+        )
+        self.unenforceable = Counter(
+            "hookgate_unenforceable", "Denials that the client does not obey, by event.", ["event"], registry=registry
+        )
+        self.unknown_events = Counter(
+            "hookgate_unknown_events", "Requests with an event that is not in the catalog.", registry=registry
+        )
+        self.policy_lost = Counter(
+            "hookgate_policy_lost", "Events that had a policy and have none any more.", ["event"], registry=registry
+        )
+        self.undelivered = Counter(
+            "hookgate_undelivered", "Answers whose client had gone before they were sent.", registry=registry
+        )
+        self.log_lines_dropped = Gauge(
+            "hookgate_log_lines_dropped",
+            "Log lines dropped because standard error did not take them.",
+            registry=registry,
+        )
+        self.canary = Gauge(
+            "hookgate_canary_state", "1 for the state that the canary's last round found.", ["state"], registry=registry
+        )
+        self.canary_trusted = Gauge(
+            "hookgate_canary_trusted", "0 while decisions are refused because of a wrong canary.", registry=registry
+        )
+        self.canary_trusted.set(1)
+        self.pdp_strict = Gauge(
+            "hookgate_pdp_strict_evaluation",
+            "1 if the PDP evaluates strictly, 0 if not, -1 unknown.",
+            registry=registry,
+        )
+        self.pdp_strict.set(-1)
+        self.ready = Gauge("hookgate_ready", "1 while ready.", registry=registry)
+        build = Info("hookgate_build", "Version of Hookgate.", registry=registry)
+        build.info({"version": __version__})
+        self.config_info = Info("hookgate_config", "Settings in force that change what is answered.", registry=registry)
+
+    def canary_state(self, state: CanaryState, *, trusted: bool, strict: bool | None) -> None:
+        """Takes over a canary's round."""
+        for one in CanaryState:
+            self.canary.labels(one.value).set(1 if one is state else 0)
+        self.canary_trusted.set(1 if trusted else 0)
+        if strict is not None:
+            self.pdp_strict.set(1 if strict else 0)
+
+    def exposition(self) -> bytes:
+        """Gives the metrics in Prometheus's text format."""
+        return generate_latest(self.registry)
