@@ -140,7 +140,7 @@ class ServiceProcess:
         lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
         return [line for line in lines if line.get("event") == event]
 
-    def signal(self, number: int) -> None:
+    def send(self, number: int) -> None:
         """Sends it a signal."""
         assert self.process is not None
         self.process.send_signal(number)
