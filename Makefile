@@ -18,7 +18,7 @@ DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call 
 	$(if $(call given,OBSERVE),--observe) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench soak e2e prepare lock clean clean-cache venv cerbos client
+.PHONY: help run demo test lint format bench soak e2e prepare lock clean clean-cache venv cerbos client no-client
 
 help: ## Say what there is
 	@echo "Hookgate puts a Cerbos policy decision in front of every tool call of Claude Code."
@@ -52,8 +52,8 @@ bench: venv cerbos ## Measure Hookgate beside the bare PDP
 soak: prepare ## The long form of the tests [CLIENT=no]
 	@exec $(PY) -m pytest -m "soak $(WITHOUT_CLIENT)" $(ARGS)
 
-e2e: prepare ## The tests with the real Claude Code [CLIENT=VERSION]
-	@exec $(PY) -m pytest -m "e2e and not soak $(WITHOUT_CLIENT)" $(ARGS)
+e2e: $(if $(filter no,$(CLIENT)),no-client,prepare) ## The tests with the real Claude Code [CLIENT=VERSION]
+	@exec $(PY) -m pytest -m "e2e and not soak" $(ARGS)
 
 prepare: venv cerbos client ## Fetch all that the tests need, without running them
 
@@ -79,3 +79,6 @@ ifeq ($(CLIENT),no)
 else
 	@$(PY) -m hookgate fetch claude $(if $(CLIENT),--version "$(CLIENT)") >/dev/null
 endif
+
+no-client:
+	@echo "hookgate: make e2e is the tests with the real client: CLIENT=no leaves nothing of it" >&2; exit 1
