@@ -67,6 +67,9 @@ def render(
             specific["decision"]["updatedInput"] = verdict.updated_input
         else:
             specific["updatedInput"] = verdict.updated_input
+    if spec.form is Form.CONTINUE and "decision" not in body:
+        # Any context makes the agent go on: it goes with a block that an output asked for, or not at all.
+        specific.clear()
     if specific and spec.specific and (spec.form is not Form.BEHAVIOR or "decision" in specific):
         body["hookSpecificOutput"] = {"hookEventName": spec.name, **specific}
     return Answer(body, Opinion.NONE if unenforceable else opinion, unenforceable)

@@ -115,6 +115,7 @@ def _specs() -> tuple[EventSpec, ...]:
             {**_CONTEXT, "suppressOriginalPrompt": Kind.BOOLEAN},
             required={"prompt": str, "command_name": str},
         ),
+        # Here additionalContext, too, makes the agent go on, without end if it is always there.
         EventSpec("Stop", Form.CONTINUE, _CONTEXT),
         EventSpec("SubagentStop", Form.CONTINUE, _CONTEXT),
         EventSpec("StopFailure", none),
@@ -138,7 +139,7 @@ def _specs() -> tuple[EventSpec, ...]:
         EventSpec("PreModelSwitch", Form.PERMISSION, governed=True),
         EventSpec("PostModelSwitch", none, _CONTEXT),
         EventSpec("TaskCreated", block),
-        EventSpec("TaskCompleted", none),
+        EventSpec("TaskCompleted", block),
         EventSpec("TeammateIdle", none),
         EventSpec("Elicitation", Form.ACTION, {"content": Kind.OBJECT}),
         EventSpec("ElicitationResult", Form.ACTION, {"content": Kind.OBJECT}),
