@@ -1,6 +1,7 @@
 """The kinds of failure: one enumeration for log, metric, record and documentation."""
 
 from enum import StrEnum
+from typing import Self
 
 
 class Side(StrEnum):
@@ -17,7 +18,7 @@ class Side(StrEnum):
 class ErrorKind(StrEnum):
     """Why no decision could be made. `side` and `meaning` say who is at fault and what to do."""
 
-    def __new__(cls, value: str, side: Side = Side.CALLER, meaning: str = "") -> "ErrorKind":
+    def __new__(cls, value: str, side: Side = Side.CALLER, meaning: str = "") -> Self:
         member = str.__new__(cls, value)
         member._value_ = value
         member.side = side

@@ -25,9 +25,9 @@ from hookgate.identity.rollout import mode_for
 from hookgate.ids import uuid7
 from hookgate.outcome import Mode
 from hookgate.pdp.canary import Canary
-from hookgate.pdp.client import PdpClient
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
+from hookgate.pdp.request import Question
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.tally import Tally
 
@@ -47,6 +47,13 @@ class HookRequest:
     body: bytes | bytearray = b""
     remote: str = ""
     fault: GateError | None = None
+
+
+class Pdp(Protocol):
+    """Whom the gate asks: the PDP's client."""
+
+    async def check(self, question: Question, deadline: float) -> Decision:
+        """Gives the decision by a time of the loop's clock, or raises GateError."""
 
 
 class Trail(Protocol):
@@ -71,7 +78,7 @@ class Gate:
         self,
         config: Config,
         *,
-        pdp: PdpClient,
+        pdp: Pdp,
         journal: Trail,
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
@@ -123,7 +130,7 @@ class Gate:
             case.fail(error.kind, error.detail, error.hint)
         except TimeoutError:
             case.fail(case.waiting_for, "")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever a bug raises, the client gets an answer)
             case.fail(ErrorKind.INTERNAL, type(error).__name__)
             self._log.error("internal", decision_id=case.id, exc_info=error)
         if case.event is not None:
@@ -133,7 +140,7 @@ class Gate:
         return self._error_answer(case)
 
     async def _steps(self, case: Case, request: HookRequest) -> Answer:
-        self._identify(case, request)
+        principal = self._identify(case, request)
         if request.fault is not None:
             raise request.fault
         case.waiting_for = ErrorKind.OVERLOADED
@@ -141,13 +148,12 @@ class Gate:
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
             event = event_from(await self._reader.read(request.body))
             case.event = event
-            assert case.principal is not None
             scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
             if not self._canary.trusted:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
             case.waiting_for = ErrorKind.PDP_TIMEOUT
             deadline = self.time_to_decide(request.received)
-            decision = await self._ask(case, event, case.principal, scope, deadline)
+            decision = await self._ask(case, event, principal, scope, deadline)
             if decision.no_match:
                 case.verdict, answer = self._no_match(case, event)
                 return answer
@@ -155,9 +161,7 @@ class Gate:
             verdict = self._verdict(decision, event)
             if verdict.updated_input is not None:
                 changed = event.with_input(verdict.updated_input)
-                verdict = self._rejudged(
-                    verdict, await self._ask(case, changed, case.principal, scope, deadline), changed
-                )
+                verdict = self._rejudged(verdict, await self._ask(case, changed, principal, scope, deadline), changed)
             case.verdict = verdict
             return render(
                 verdict,
@@ -167,11 +171,12 @@ class Gate:
                 stop_hook_active=event.payload.get("stop_hook_active") is True,
             )
 
-    def _identify(self, case: Case, request: HookRequest) -> None:
+    def _identify(self, case: Case, request: HookRequest) -> Principal:
         """Finds who asks, and so the mode; a principal that can't be established gets the strictest mode."""
         case.mode = mode_for(None, self._config.mode, self._config.rollout)
-        case.principal = principal_from(request.headers, self._config.identity)
-        case.mode = mode_for(case.principal, self._config.mode, self._config.rollout)
+        case.principal = principal = principal_from(request.headers, self._config.identity)
+        case.mode = mode_for(principal, self._config.mode, self._config.rollout)
+        return principal
 
     async def _ask(self, case: Case, event: HookEvent, principal: Principal, scope: str, deadline: float) -> Decision:
         case.facts = facts_of(event)
@@ -214,9 +219,8 @@ class Gate:
         self.note("policy_lost", {"event": event})
 
     def _error_answer(self, case: Case) -> Answer:
-        assert case.error is not None
         return render_error(
-            case.error,
+            case.error or ErrorKind.INTERNAL,
             case.spec,
             case.id,
             on_error=self._config.on_error,
@@ -241,7 +245,7 @@ class Gate:
             fault = str(error)
         except TimeoutError:
             fault = "the record could not be written in time"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (likewise)
             fault = type(error).__name__
             self._log.error("internal", decision_id=case.id, exc_info=error)
         self._metrics.journal_seconds.observe(time.perf_counter() - begun)
@@ -249,9 +253,9 @@ class Gate:
             sent = self._unrecorded(case, fault, sent)
             record = record_of(case, intended, sent)
         try:
-            self._tally.decided(record, case.verdict)
+            self._tally.decided(record)
             self._observe(record)
-        except Exception as error:  # neither a metric nor a screen may spoil an answer
+        except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil an answer)
             self._log.error("internal", decision_id=case.id, exc_info=error)
         return sent
 

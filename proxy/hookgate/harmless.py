@@ -8,7 +8,7 @@ _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def harmless(text: str, characters: int = 0) -> str:
-    """Gives the text on one line, unsafe characters written as `\\u{…}`, cut to so many characters (0: not cut)."""
+    r"""Gives the text on one line, unsafe characters written as `\u{…}`, cut to so many characters (0: not cut)."""
     if characters and len(text) > characters:
         text = text[: characters - 1] + "…"
     if text.isascii() and text.isprintable():

@@ -28,6 +28,6 @@ class Mode(StrEnum):
 class Fallback(StrEnum):
     """What to answer where no policy decided: the values of `on_error` and `no_match`."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 (no password)
     ASK = "ask"
     DENY = "deny"

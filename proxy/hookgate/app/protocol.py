@@ -71,7 +71,7 @@ class HookProtocol(RequestHandler):
         return self._server.endpoint.last_resort()
 
     def _make_error_handler(self, err_info: Any) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-        async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        async def handler(_: web.BaseRequest) -> web.StreamResponse:
             return await self._server.endpoint.refuse(err_info.exc)
 
         return handler

@@ -18,9 +18,10 @@ from hookgate.audit.journal import Journal, JournalError
 from hookgate.audit.record import Record
 from hookgate.config import Config
 from hookgate.gate import Gate
-from hookgate.pdp.canary import Canary, CanaryState, Findings
+from hookgate.pdp.canary import Canary
 from hookgate.pdp.channel import GrpcTransport
 from hookgate.pdp.client import PdpClient
+from hookgate.pdp.findings import CanaryState, Findings
 from hookgate.probes import expectation_probes
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.writer import LineWriter

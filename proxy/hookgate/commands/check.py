@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
@@ -15,7 +15,7 @@ from rich.text import Text
 from hookgate.binaries import BinaryError, find_cerbos
 from hookgate.commands.fault import stop_with, stop_with_config
 from hookgate.config import Config, ConfigError, load, parse
-from hookgate.errors import GateError
+from hookgate.errors import ErrorKind
 from hookgate.explain import Explanation, explain
 from hookgate.harmless import harmless
 from hookgate.outcome import Outcome
@@ -23,8 +23,8 @@ from hookgate.pdp.channel import GrpcTransport
 from hookgate.pdp.client import PdpClient
 from hookgate.pdp.process import CerbosError, CerbosProcess
 
-#: Exit codes, by outcome; 1 stands for an error.
-_EXIT = {Outcome.DENY: 4, Outcome.ASK: 3, Outcome.DEFER: 3}
+#: Exit codes, by outcome; 0 for the others.
+_EXIT = {Outcome.DENY: 4, Outcome.ASK: 3, Outcome.DEFER: 3, Outcome.ERROR: 1}
 
 
 def check(
@@ -51,13 +51,11 @@ def check(
         stop_with_config(error)
     except (BinaryError, CerbosError) as error:
         stop_with(str(error))
-    except GateError as error:
-        stop_with(f"{error.kind.value}: {error.kind.meaning} {error.detail}".strip())
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(explanation), indent=2).decode())
     else:
         _show(explanation)
-    raise typer.Exit(_EXIT.get(Outcome(explanation.outcome), 0))
+    raise typer.Exit(_EXIT.get(Outcome(explanation.record.outcome), 0))
 
 
 async def _explain(settings: Config, policies: Path | None, user: str, roles: str, body: bytes) -> Explanation:
@@ -87,26 +85,31 @@ async def _address(settings: Config, policies: Path | None) -> AsyncIterator[str
 
 def _show(explanation: Explanation) -> None:
     console = Console(highlight=False, soft_wrap=True)
+    record = explanation.record
 
     def line(name: str, value: object, style: str = "") -> None:
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         console.print(Text(f"{name:<14}", style="bold").append(harmless(text), style=style))
 
-    asked: dict[str, Any] = explanation.asked
-    line("principal", f"{asked['principal']['id']}  roles {', '.join(asked['principal']['roles'])}")
-    line(
-        "asked",
-        f"{asked['action']} on {asked['kind']} {asked['id']}" + (f" in {asked['scope']}" if asked["scope"] else ""),
-    )
-    line("attributes", asked["attributes"])
-    line("effect", explanation.effect or "none: no policy for this kind")
-    line("policy", explanation.policy or "-")
-    for output in explanation.outputs:
-        line("output", f"{output['source']}  {output['says']}")
-        line("", output["error"] or output["value"])
-    for dropped in explanation.dropped:
-        line("dropped", f"{dropped['field'] or 'all'} of {dropped['source']}: {dropped['why']}", "yellow")
-    for source in explanation.contradictions:
+    line("principal", f"{record.user}  roles {', '.join(record.roles)}")
+    for asked in explanation.asked:
+        line(
+            "asked",
+            f"{asked['action']} on {asked['kind']} {asked['id']}" + (f" in {asked['scope']}" * bool(asked["scope"])),
+        )
+        line("attributes", asked["attributes"])
+    if record.error:
+        kind = ErrorKind(record.error)
+        line("error", f"{kind.value}: {kind.meaning} {record.error_detail}", "red")
+    else:
+        line("effect", record.effect or "none: no policy for this kind")
+        line("policy", record.policy)
+    for output in record.outputs:
+        line("output", output.source)
+        line("", output.error or output.value)
+    for dropped in record.dropped:
+        line("dropped", f"{dropped.field or 'all'} of {dropped.source}: {dropped.why}", "yellow")
+    for source in record.contradictions:
         line("contradiction", f"{source} disagrees with the effect", "yellow")
-    line("outcome", explanation.outcome, "red" if explanation.outcome == "deny" else "green")
-    line("answer", explanation.answer)
+    line("outcome", record.outcome, "green" if record.outcome in ("allow", "no_match") else "red")
+    line("answer", record.answer)

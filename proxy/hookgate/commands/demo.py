@@ -28,11 +28,7 @@ def demo(
     console = Console(highlight=False, soft_wrap=True)
     for title, body, answer in answers:
         console.print(Text(title, style="bold"))
-        console.print(
-            Text(
-                f"  sent    {harmless(msgspec.json.encode(body['tool_input'] if 'tool_input' in body else body).decode(), 110)}"
-            )
-        )
+        console.print(Text(f"  sent    {harmless(msgspec.json.encode(body.get('tool_input', body)).decode(), 110)}"))
         console.print(
             Text(f"  answer  {harmless(msgspec.json.encode(answer).decode())}", style="green" if not answer else "red")
         )

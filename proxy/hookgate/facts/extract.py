@@ -25,8 +25,8 @@ def facts_of(event: HookEvent) -> Facts:
     found = _FILE_TOOLS.get(event.tool)
     if found is not None:
         field, access, recursive = found
-        for written in _written(event.tool_input, field, event.tool, reasons):
-            paths.append(_path(written, event.cwd, access, recursive, reasons))
+        named = _written(event.tool_input, field, event.tool, reasons)
+        paths = [_path(written, event.cwd, access, recursive, reasons) for written in named]
     return Facts(
         paths=tuple(paths),
         inside_project=all(path.inside_project for path in paths),

@@ -46,7 +46,7 @@ def render(
     reason = signed(verdict.reason, decision_id, reason_characters)
     body: dict[str, Any] = {}
     specific: dict[str, Any] = {}
-    _extras(verdict.readings, spec, body, specific)
+    _extras(verdict.readings, body, specific)
     unenforceable = False
     if opinion is Opinion.DENY:
         if spec.form is Form.NONE:
@@ -89,10 +89,10 @@ def render_error(
     `governed` names the further events for which `on_error` holds.
     """
     fallback = _floor(kind, on_error)
-    if spec is not None:
-        if spec.form is Form.CONTINUE or (kind.side is not Side.CALLER and not is_governed(spec, governed)):
-            return EMPTY
-    if fallback is Fallback.PASS:
+    unheard = spec is not None and (
+        spec.form is Form.CONTINUE or (kind.side is not Side.CALLER and not is_governed(spec, governed))
+    )
+    if unheard or fallback is Fallback.PASS:
         return EMPTY
     reason = f"Hookgate could not decide ({kind.value}): {kind.meaning}" + (f" {hint}" if hint else "")
     if spec is None:
@@ -131,7 +131,7 @@ def _effective(opinion: Opinion, spec: EventSpec) -> Opinion:
     return Opinion.NONE if spec.form in (Form.BEHAVIOR, Form.CONTINUE) else Opinion.DENY
 
 
-def _extras(readings: Sequence[Reading], spec: EventSpec, body: dict[str, Any], specific: dict[str, Any]) -> None:
+def _extras(readings: Sequence[Reading], body: dict[str, Any], specific: dict[str, Any]) -> None:
     """Further fields: texts for the model or the person are joined, of others the first stands."""
     for reading in readings:
         for source, into in ((reading.top, body), (reading.specific, specific)):

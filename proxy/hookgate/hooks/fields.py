@@ -10,12 +10,12 @@ _RULES, _DIRECTORIES = {"addRules", "replaceRules", "removeRules"}, {"addDirecto
 _MAX_EXACT = 2**53
 
 
-class WrongType(Exception):
+class WrongTypeError(Exception):
     """The value is not what the client takes there."""
 
 
 def checked(value: Any, kind: Kind) -> Any:
-    """Gives the value as the client takes it. Raises WrongType.
+    """Gives the value as the client takes it. Raises WrongTypeError.
 
     Every number in a PDP's output is a double; whole ones become integers again, as tools demand them.
     """
@@ -32,14 +32,14 @@ def checked(value: Any, kind: Kind) -> Any:
             return integral(value)
         case Kind.ANY if value is not None:
             return integral(value)
-    raise WrongType(f"expected {kind.value}")
+    raise WrongTypeError(f"expected {kind.value}")
 
 
 def integral(value: Any) -> Any:
-    """Gives the value with whole doubles as integers. Raises WrongType for numbers that JSON has not."""
+    """Gives the value with whole doubles as integers. Raises WrongTypeError for numbers that JSON has not."""
     if isinstance(value, float):
         if value - value != 0.0:
-            raise WrongType("a number that JSON has not")
+            raise WrongTypeError("a number that JSON has not")
         return int(value) if value.is_integer() and abs(value) <= _MAX_EXACT else value
     if isinstance(value, dict):
         return {key: integral(item) for key, item in value.items()}

@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Any
 
 from hookgate.hooks.catalog import TOP_FIELDS, EventSpec, Form, Kind
-from hookgate.hooks.fields import WrongType, checked
+from hookgate.hooks.fields import WrongTypeError, checked
 from hookgate.pdp.decision import Output
 
 
@@ -181,7 +181,7 @@ class _OutputReader:
             return
         try:
             updated = checked(value, Kind.OBJECT)
-        except WrongType:
+        except WrongTypeError:
             self._drop(where, "wrong_type")
             return
         if self._updated is not None and self._updated != updated:
@@ -210,7 +210,7 @@ class _OutputReader:
     def _field(self, into: dict[str, Any], key: str, value: Any, kind: Kind, where: str = "") -> None:
         try:
             into[key] = checked(value, kind)
-        except WrongType:
+        except WrongTypeError:
             self._drop(where or key, "wrong_type")
 
     def _drop(self, where: str, why: str) -> None:

@@ -6,11 +6,11 @@ A service that answers wrongly is worse than one that is down: until the answers
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from hookgate.errors import GateError
 from hookgate.ids import uuid7
 from hookgate.pdp.decision import Decision, Effect
+from hookgate.pdp.findings import CanaryState, Findings
 from hookgate.pdp.request import Question
 
 #: No event can be called so: event names have no colon.
@@ -22,17 +22,6 @@ _TIMEOUT_SECONDS = 2.0
 _WRONG_INTERVAL_SECONDS = 1.0
 
 
-class CanaryState(StrEnum):
-    """What the last round found."""
-
-    UNKNOWN = "unknown"
-    OK = "ok"
-    #: The PDP has no canary policy.
-    ABSENT = "absent"
-    WRONG = "wrong"
-    UNREACHABLE = "unreachable"
-
-
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One question; `judge` gives what is wrong with an answer, or None if it is right."""
@@ -40,15 +29,6 @@ class Probe:
     name: str
     question: Question
     judge: Callable[[Decision], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """One round. `strict`: whether the PDP evaluates strictly; None if that could not be told."""
-
-    state: CanaryState
-    faults: tuple[str, ...] = ()
-    strict: bool | None = None
 
 
 Ask = Callable[[Question, float], Awaitable[Decision]]
@@ -113,8 +93,8 @@ class Canary:
                 elif fault := _fault(action, decision):
                     faults.append(fault)
             for probe in self._expectations:
-                if fault := probe.judge(await self._ask(probe.question, deadline)):
-                    faults.append(f"{probe.name}: {fault}")
+                fault = probe.judge(await self._ask(probe.question, deadline))
+                faults += [f"{probe.name}: {fault}"] if fault else []
         except GateError as error:
             return Findings(CanaryState.UNREACHABLE, (str(error),), strict)
         if faults:

@@ -67,15 +67,14 @@ class CerbosProcess:
                 start_new_session=True,
             )
         try:
-            await self._until_serving()
+            await self._until_serving(self._process)
         except BaseException:
             await self.stop()
             raise
 
     async def wait(self) -> int:
         """Waits until the process has ended; gives its exit code."""
-        assert self._process is not None
-        return await self._process.wait()
+        return await self._process.wait() if self._process else 0
 
     async def stop(self) -> None:
         """Ends it and removes its directory."""
@@ -94,13 +93,12 @@ class CerbosProcess:
             process.kill()
             await process.wait()
 
-    async def _until_serving(self) -> None:
-        assert self._process is not None
+    async def _until_serving(self, process: asyncio.subprocess.Process) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + _START_SECONDS
         socket = self._directory / "pdp.sock"
         while loop.time() < end:
-            if self._process.returncode is not None:
+            if process.returncode is not None:
                 raise CerbosError(self._complaint())
             if socket.exists() and await self._answers():
                 return

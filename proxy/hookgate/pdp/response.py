@@ -32,7 +32,7 @@ def decode(data: bytes, question: Question, seconds: float) -> Decision:
     effect = _EFFECTS.get(result.actions[question.action])
     if effect is None:
         raise _nonsense("an effect that is neither allow nor deny")
-    meta = result.meta.actions[question.action] if question.action in result.meta.actions else None
+    meta = result.meta.actions.get(question.action)
     return Decision(
         effect=effect,
         policy=meta.matched_policy if meta else "",

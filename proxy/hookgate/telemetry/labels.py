@@ -4,10 +4,42 @@ from hookgate.hooks.catalog import EVENTS
 
 #: Tools of Claude Code 2.1.330 that appear in payloads.
 TOOLS = frozenset(
-    "Agent AskUserQuestion Bash CronCreate CronDelete CronList Edit EnterPlanMode EnterWorktree ExitPlanMode ExitWorktree "
-    "Glob Grep ListAgents ListMcpResourcesTool Monitor NotebookEdit PowerShell Read ReadMcpResourceTool ReportFindings "
-    "ScheduleWakeup SendMessage Skill TaskCreate TaskGet TaskList TaskStop TaskUpdate TodoWrite WebFetch WebSearch "
-    "Workflow Write".split()
+    [
+        "Agent",
+        "AskUserQuestion",
+        "Bash",
+        "CronCreate",
+        "CronDelete",
+        "CronList",
+        "Edit",
+        "EnterPlanMode",
+        "EnterWorktree",
+        "ExitPlanMode",
+        "ExitWorktree",
+        "Glob",
+        "Grep",
+        "ListAgents",
+        "ListMcpResourcesTool",
+        "Monitor",
+        "NotebookEdit",
+        "PowerShell",
+        "Read",
+        "ReadMcpResourceTool",
+        "ReportFindings",
+        "ScheduleWakeup",
+        "SendMessage",
+        "Skill",
+        "TaskCreate",
+        "TaskGet",
+        "TaskList",
+        "TaskStop",
+        "TaskUpdate",
+        "TodoWrite",
+        "WebFetch",
+        "WebSearch",
+        "Workflow",
+        "Write",
+    ]
 )
 _MAX_SERVERS = 50
 

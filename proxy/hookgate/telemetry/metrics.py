@@ -12,7 +12,7 @@ from prometheus_client import (
 
 from hookgate import __version__
 from hookgate.errors import ErrorKind
-from hookgate.pdp.canary import CanaryState
+from hookgate.pdp.findings import CanaryState
 from hookgate.telemetry.labels import Labels
 
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -22,7 +22,7 @@ class Metrics:
     """All metrics of one service, in a registry of their own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self.labels = Labels()
         self.decisions = Counter(

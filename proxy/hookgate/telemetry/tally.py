@@ -3,7 +3,6 @@
 import structlog
 
 from hookgate.audit.record import Record
-from hookgate.hooks.verdict import Verdict
 from hookgate.outcome import Outcome
 from hookgate.telemetry.metrics import Metrics
 
@@ -19,8 +18,8 @@ class Tally:
         self._log = log
         self._warned: set[tuple[str, str, str]] = set()
 
-    def decided(self, record: Record, verdict: Verdict | None) -> None:
-        """Takes over one decision's record, and the verdict that it rests on, if there is one."""
+    def decided(self, record: Record) -> None:
+        """Takes over one decision's record."""
         metrics, labels = self._metrics, self._metrics.labels
         event = labels.event(record.event)
         metrics.decisions.labels(event, labels.tool(record.tool), record.outcome, record.mode).inc()
@@ -34,8 +33,7 @@ class Tally:
         if record.error:
             metrics.errors.labels(record.error).inc()
         self._write(record)
-        if verdict is not None:
-            self._outputs(verdict, record)
+        self._outputs(record)
 
     def _write(self, record: Record) -> None:
         fields = {
@@ -53,9 +51,10 @@ class Tally:
         else:
             self._log.debug("decision", policy=record.policy, **fields)
 
-    def _outputs(self, verdict: Verdict, record: Record) -> None:
-        self._metrics.contradictions.inc(len(verdict.contradictions))
-        for drop in verdict.dropped:
+    def _outputs(self, record: Record) -> None:
+        if record.contradictions:
+            self._metrics.contradictions.inc(len(record.contradictions))
+        for drop in record.dropped:
             self._metrics.dropped_fields.labels(drop.why).inc()
             key = (drop.source, drop.field, drop.why)
             if key not in self._warned and len(self._warned) < _MAX_WARNINGS:
