@@ -35,7 +35,9 @@ async def explain(body: bytes, headers: Mapping[str, str], config: Config, pdp: 
         pdp=listener,
         journal=_NoJournal(),
         metrics=Metrics(),
-        log=structlog.wrap_logger(structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)),
+        log=structlog.wrap_logger(
+            structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+        ),
         canary=Canary(pdp.check),
         observe=records.append,
     )

@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from hookgate.audit.journal import JournalError
+from hookgate.audit.reconcile import Calls
 from hookgate.audit.record import Record, ServiceRecord, line, now
 from hookgate.case import Case, record_of
 from hookgate.config import Config
@@ -92,6 +93,7 @@ class Gate:
         self._log = log
         self._canary = canary
         self._tally = Tally(metrics, log)
+        self._calls = Calls()
         self._observe = observe
         self._slots = asyncio.Semaphore(config.decision.max_in_flight)
         self._reader = Reader(
@@ -116,6 +118,7 @@ class Gate:
             intended = await self._intended(case, request)
             sent = intended if case.mode is Mode.ENFORCE else EMPTY
             sent = await self._recorded(case, request, intended, sent)
+            self._reconcile(case, sent)
             return Reply(sent.encode(), case.id)
         finally:
             self.in_flight -= 1
@@ -271,6 +274,20 @@ class Gate:
             sent = sent if sent.opinion >= max(answer.opinion, Opinion.ASK) else answer
         self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
         return sent
+
+    def _reconcile(self, case: Case, sent: Answer) -> None:
+        """Remembers what was judged, and compares it with what has run."""
+        event = case.event
+        if event is None:
+            return
+        updated = case.verdict.updated_input if case.verdict and sent.opinion in (Opinion.ALLOW, Opinion.ASK) else None
+        may_run = event if updated is None else event.with_input(updated)
+        self._calls.judged(may_run, case.id, denied=sent.opinion is Opinion.DENY)
+        if found := self._calls.ran(event):
+            violation, decision_id = found
+            self._metrics.violations.labels(violation.value).inc()
+            self._log.error(violation.value, decision_id=decision_id, tool=event.tool, found_by=case.id)
+            self.note(violation.value, {"decision": decision_id, "found_by": case.id, "tool": event.tool})
 
     def undelivered(self, decision_id: str) -> None:
         """Takes note that a client had gone before its answer was sent."""

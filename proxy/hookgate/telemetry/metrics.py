@@ -11,6 +11,7 @@ from prometheus_client import (
 )
 
 from hookgate import __version__
+from hookgate.audit.reconcile import Violation
 from hookgate.errors import ErrorKind
 from hookgate.pdp.findings import CanaryState
 from hookgate.telemetry.labels import Labels
@@ -69,6 +70,14 @@ class Metrics:
         self.unknown_events = Counter(
             "hookgate_unknown_events", "Requests with an event that is not in the catalog.", registry=registry
         )
+        self.violations = Counter(
+            "hookgate_violations",
+            "Calls that ran although they were denied, or with another input than the one judged.",
+            ["type"],
+            registry=registry,
+        )
+        for violation in Violation:
+            self.violations.labels(violation.value)
         self.policy_lost = Counter(
             "hookgate_policy_lost", "Events that had a policy and have none any more.", ["event"], registry=registry
         )
