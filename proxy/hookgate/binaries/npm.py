@@ -17,6 +17,8 @@ from hookgate.binaries.pins import Package
 from hookgate.binaries.run import version_of
 
 _UNREACHABLE = {"EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT"}
+#: By itself npm waits for more than a minute before it says that there is no network.
+_SHORT_WAITS = ("--fetch-retry-mintimeout=1000", "--fetch-retry-factor=3")
 _CHUNK_BYTES = 1 << 20
 
 
@@ -53,7 +55,8 @@ def origin_of(package: Package) -> str:
 
 def _pack(npm: str, package: Package, folder: Path) -> Path:
     # In a folder of its own, so that no package.json or workspace around the caller has a say.
-    command = [npm, "pack", package.spec, "--loglevel=error", "--ignore-scripts", "--pack-destination", str(folder)]
+    command = [npm, "pack", package.spec, "--ignore-scripts", "--loglevel=error", *_SHORT_WAITS]
+    command += ["--pack-destination", str(folder)]
     done = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
     )
