@@ -23,7 +23,10 @@ class Listener:
     @property
     def address(self) -> str:
         """`host:port`, an IPv6 host in brackets."""
-        host, port = self.socket.getsockname()[:2]
+        name = self.socket.getsockname()
+        if not isinstance(name, tuple):
+            return str(name)
+        host, port = name[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -1,5 +1,6 @@
 """One record a request, and records of what happens to the service itself."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -108,5 +109,8 @@ def shortened(value: Any) -> Any:
 
 
 def line(record: Record | ServiceRecord) -> bytes:
-    """Gives a record as one line of JSON."""
-    return msgspec.json.encode(record) + b"\n"
+    """Gives a record as one line of JSON. Text that has no UTF-8 form is written with marks: no answer goes unrecorded."""
+    try:
+        return msgspec.json.encode(record) + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(record)).encode("ascii") + b"\n"

@@ -88,9 +88,16 @@ def event_from(read: Read) -> HookEvent:
 
 
 def hinted_spec(start: bytes | bytearray) -> EventSpec | None:
-    """Looks for the event in the first 4 KiB of a body that can't be read; None if there is none, or more than one."""
-    names = set(_HINT.findall(start[:HINT_BYTES]))
-    return spec_of(names.pop().decode("ascii")) if len(names) == 1 else None
+    """Looks for the event in the first 4 KiB of a body that can't be read; None if there is none.
+
+    A tool's input may hold the same key, to make a call look like an event that nobody denies: where there is more than one
+    name, the first counts only if a deny is obeyed there.
+    """
+    names = dict.fromkeys(name.decode("ascii") for name in _HINT.findall(start[:HINT_BYTES]))
+    if not names:
+        return None
+    spec = spec_of(next(iter(names)))
+    return spec if len(names) == 1 or spec.obeys else None
 
 
 def _completed(payload: dict[str, Any], spec: EventSpec) -> dict[str, Any]:

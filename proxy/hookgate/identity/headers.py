@@ -21,8 +21,8 @@ def principal_from(headers: Mapping[str, str], config: Identity) -> Principal:
 
     Raises GateError: identity_invalid, for names that are too long, or too many roles.
     """
-    user = headers.get(USER, "").strip()
-    roles = _roles(headers.get(ROLES, ""))
+    user = _text(headers, USER)
+    roles = _roles(_text(headers, ROLES))
     if len(user) > _MAX_USER_CHARACTERS:
         raise GateError(ErrorKind.IDENTITY_INVALID, f"{USER} is longer than {_MAX_USER_CHARACTERS} characters")
     if len(roles) > _MAX_ROLES or any(len(role) > _MAX_ROLE_CHARACTERS for role in roles):
@@ -36,12 +36,33 @@ def principal_from(headers: Mapping[str, str], config: Identity) -> Principal:
 
 def scope_from(headers: Mapping[str, str], configured: str, allowed: Sequence[str]) -> str:
     """Gives the scope to ask in. Raises GateError: scope_unknown, so that an unknown scope never reads as NO_MATCH."""
-    asked = headers.get(SCOPE, "").strip()
+    asked = _text(headers, SCOPE)
     if not asked or asked == configured:
         return configured
     if asked not in allowed:
         raise GateError(ErrorKind.SCOPE_UNKNOWN, f"scope {asked[:64]!r} is not in pdp.scopes")
     return asked
+
+
+def _text(headers: Mapping[str, str], name: str) -> str:
+    """Gives a header's text: UTF-8, else Latin-1, which is what the client makes of what fits into it. What is neither in
+    the bytes that came would break the wire to the PDP and the record."""
+    raw = headers.get(name, "").strip().encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _text(headers: Mapping[str, str], name: str) -> str:
+    """Gives a header's text. The client sends what lies beyond ASCII as Latin-1; the HTTP parser turns bytes that are no
+    UTF-8 into lone surrogates, which neither the PDP nor a record can hold."""
+    value = headers.get(name, "")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    return value
 
 
 def _roles(text: str) -> tuple[str, ...]:
