@@ -54,17 +54,6 @@ def _text(headers: Mapping[str, str], name: str) -> str:
         return raw.decode("latin-1")
 
 
-def _text(headers: Mapping[str, str], name: str) -> str:
-    """Gives a header's text. The client sends what lies beyond ASCII as Latin-1; the HTTP parser turns bytes that are no
-    UTF-8 into lone surrogates, which neither the PDP nor a record can hold."""
-    value = headers.get(name, "")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-8", "surrogateescape").decode("latin-1")
-    return value
-
-
 def _roles(text: str) -> tuple[str, ...]:
     """Split at commas; trimmed; no blanks and no duplicates (the PDP refuses both); sorted, so that their order in the
     header can't change which rule fires first."""
