@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,7 @@ from hookgate.binaries import Binary, BinaryError, find_cerbos
 from hookgate.client.settings import LEAST_CLIENT_VERSION, settings_for
 from hookgate.commands.fault import stop_with, stop_with_config
 from hookgate.commands.screen import decision_line
-from hookgate.commands.serve import stop_signal
+from hookgate.commands.serve import stop_on
 from hookgate.config import Config, ConfigError, parse
 from hookgate.pdp.process import CerbosError, CerbosProcess
 from hookgate.telemetry.log import adopt_libraries, make_logger
@@ -82,11 +83,12 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
                 console.print(line)
         writer(captured.get().rstrip("\n"))
 
-    stop = stop_signal()
+    stop = stop_on(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     pdp = CerbosProcess(binary.path, policies)
     try:
         await pdp.start()
-        log = make_logger(settings.log, writer)
+        # The screen has a line for each decision already.
+        log = make_logger(settings.log, writer, quiet={"decision"})
         adopt_libraries(log)
         settings = msgspec.structs.replace(settings, pdp=msgspec.structs.replace(settings.pdp, address=pdp.address))
         service = Service(settings, log, log_writer=writer, observe=lambda record: show(decision_line(record)))

@@ -40,7 +40,10 @@ async def _serve(settings: Config) -> None:
     adopt_libraries(log)
     try:
         service = Service(settings, log, log_writer=writer)
-        stop = stop_signal()
+        stop = stop_on(signal.SIGTERM, signal.SIGINT)
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGHUP, lambda: log.warning("no_reload", mend="restart Hookgate to take a changed configuration")
+        )
         await service.start()
         await stop.wait()
         await service.stop()
@@ -48,11 +51,11 @@ async def _serve(settings: Config) -> None:
         writer.close()
 
 
-def stop_signal() -> asyncio.Event:
-    """Gives an event that is set when the process is told to end."""
+def stop_on(*numbers: signal.Signals) -> asyncio.Event:
+    """Gives an event that is set when one of these signals comes."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
     return stop
 

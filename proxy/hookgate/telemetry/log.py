@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import structlog
@@ -12,10 +12,19 @@ from hookgate.config.tree import Log
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def make_logger(config: Log, write: Callable[[str], None]) -> structlog.typing.FilteringBoundLogger:
-    """Gives a logger whose lines go to `write`; libraries' warnings come the same way, without their arguments."""
+def make_logger(
+    config: Log, write: Callable[[str], None], *, quiet: Collection[str] = ()
+) -> structlog.typing.FilteringBoundLogger:
+    """Gives a logger whose lines go to `write`, but for the events in `quiet`."""
     readable = config.format == "console" or (config.format == "auto" and sys.stderr.isatty())
+
+    def loud(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if event["event"] in quiet:
+            raise structlog.DropEvent
+        return event
+
     processors: list[structlog.typing.Processor] = [
+        loud,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
