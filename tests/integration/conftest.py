@@ -1,0 +1,53 @@
+"""Fixtures of the tests with real processes: services and servers that a module's tests share."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.stand_in import ALLOW, StandInPdp, says
+from tests.support.service import ServiceProcess
+
+Serving = Callable[..., ServiceProcess]
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Serving]:
+    """`serving(address, settings)`: a Hookgate in front of a PDP; the same one to all who ask for the same. A test changes
+    and stops none of them."""
+    made: dict[str, ServiceProcess] = {}
+
+    def serve(address: str, settings: dict[str, Any] | None = None) -> ServiceProcess:
+        key = json.dumps([address, settings], sort_keys=True)
+        if key not in made:
+            made[key] = ServiceProcess(address, settings)
+            made[key].start()
+        return made[key]
+
+    yield serve
+    for service in made.values():
+        service.remove()
+
+
+@pytest.fixture(scope="module")
+def stand_in_server() -> Iterator[StandInPdp]:
+    """One gRPC server in the PDP's place for a module; tests take it through `stand_in`."""
+    server = StandInPdp()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def stand_in(stand_in_server: StandInPdp) -> StandInPdp:
+    """A gRPC server in the PDP's place that allows everything until the test tells it else."""
+    stand_in_server.behaviour = says(ALLOW)
+    stand_in_server.requests.clear()
+    return stand_in_server
+
+
+@pytest.fixture(scope="module")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty directory for a module's policies."""
+    return tmp_path_factory.mktemp("policies")
