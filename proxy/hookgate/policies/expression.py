@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from hookgate.policies.tokens import CelError, Kind, Token, tokens
@@ -16,7 +17,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A variable: R, P, V, the one of a macro, …"""
+    """A variable: R, P, V, the one of a macro."""
 
     name: str
 
@@ -76,13 +77,17 @@ Node: TypeAlias = Literal | Name | Select | Index | Call | Conditional | Listing
 #: Binary operators by precedence, the loosest first.
 _OPERATORS = (("||",), ("&&",), ("==", "!=", "<", "<=", ">", ">=", "in"), ("+", "-"), ("*", "/", "%"))
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
-#: A person's expression never nests this deep; a hostile one must not exhaust the stack.
-_MAX_DEPTH = 60
+#: Far more than a person writes, far less than exhausts the stack: a + b + c is a tree, too.
+_MAX_DEPTH, _MAX_TOKENS = 40, 1000
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Node:
     """Gives the tree of an expression. Raises CelError."""
-    parser = _Parser(tokens(text))
+    found = tokens(text)
+    if len(found) > _MAX_TOKENS:
+        raise CelError(f"more than {_MAX_TOKENS} tokens")
+    parser = _Parser(found)
     node = parser.expression()
     parser.expect_end()
     return node

@@ -58,8 +58,8 @@ class Rule:
 
     @property
     def title(self) -> str:
-        """The rule's name, or its number for one without."""
-        return self.name or f"rule {self.number}"
+        """The rule's name; for one without, the one that Cerbos gives it in its outputs."""
+        return self.name or f"rule-{self.number:03}"
 
 
 @dataclass(frozen=True, slots=True)
