@@ -31,50 +31,81 @@ class DroppedRecord(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One hook request: who, what, why, the answer, how long. Seconds are wall time; times UTC with microseconds."""
 
+    #: Raised when a field changes its meaning or goes away.
     version: int = VERSION
+    #: `decision`; records about the service itself have another type.
     type: str = "decision"
     #: UUIDv7; the decision id that the answer's reason carries.
     id: str
+    #: When the record was made, just before the answer left.
     time: str
+    #: `allow`, `deny`, `ask`, `defer`, `no_match` or `error`.
     outcome: str
     #: `enforce`, or `observe`: then `answer` is `{}` and `would_answer` what enforcing would have said.
     mode: str
+    #: The principal id that Cerbos was asked about.
     user: str = ""
+    #: Its roles.
     roles: tuple[str, ...] = ()
+    #: Where the identity comes from: `header` or `default`.
     source: str = ""
+    #: Whether anything vouches for the identity; nothing does for a header.
     verified: bool = False
+    #: The address that the request came from.
     remote: str = ""
+    #: `hook_event_name`; empty where not even that could be read.
     event: str = ""
+    #: `tool_name`; empty for an event without a tool.
     tool: str = ""
+    #: The client's session; a subagent's calls bear that of the main one.
     session_id: str = ""
+    #: The prompt that led to the call.
     prompt_id: str = ""
+    #: The call: joins PreToolUse with PostToolUse. PermissionRequest has none.
     tool_use_id: str = ""
+    #: The subagent that makes the call; empty on the main thread.
     agent_id: str = ""
+    #: Its type.
     agent_type: str = ""
+    #: The client's permission mode.
     permission_mode: str = ""
+    #: The session's working directory.
     cwd: str = ""
     #: The tool's input, its long strings cut.
     input: dict[str, Any] = {}
+    #: The facts that policies were given, their long strings cut.
     facts: dict[str, Any] = {}
+    #: Size of the request's body as far as it was kept.
     body_bytes: int = 0
+    #: Cerbos's effect, `EFFECT_ALLOW` or `EFFECT_DENY`; empty without an answer or a policy.
     effect: str = ""
+    #: The policy that matched; `NO_MATCH` where none exists for the event.
     policy: str = ""
+    #: The scope that matched.
     scope: str = ""
+    #: Every output of every rule that fired, with its rule, their long strings cut.
     outputs: tuple[OutputRecord, ...] = ()
+    #: Fields of outputs that were left out of the answer, each with why.
     dropped: tuple[DroppedRecord, ...] = ()
     #: Sources of outputs that disagree with the effect.
     contradictions: tuple[str, ...] = ()
+    #: The reason, without the decision id that the client is sent with it.
     reason: str = ""
     #: The error kind, where no decision could be made.
     error: str = ""
+    #: More about the error; never sent to the client.
     error_detail: str = ""
     #: The PDP's id of the call: it joins this record with the PDP's own logs.
     call_id: str = ""
+    #: The answer as sent.
     answer: dict[str, Any] = {}
+    #: With `observe`: what would have been answered; null otherwise.
     would_answer: dict[str, Any] | None = None
     #: It was to be denied, and the client obeys no denial of this event.
     unenforceable: bool = False
+    #: How long the PDP was waited for.
     pdp_seconds: float = 0.0
+    #: From headers received to the answer, without the writing of this record.
     total_seconds: float = 0.0
 
 

@@ -13,6 +13,7 @@ from prometheus_client import (
 from hookgate import __version__
 from hookgate.audit.reconcile import Violation
 from hookgate.errors import ErrorKind
+from hookgate.hooks.catalog import EVENTS
 from hookgate.pdp.findings import CanaryState
 from hookgate.telemetry.labels import Labels
 
@@ -81,6 +82,9 @@ class Metrics:
         self.policy_lost = Counter(
             "hookgate_policy_lost", "Events that had a policy and have none any more.", ["event"], registry=registry
         )
+        # From 0, or else the first loss would be a new series, in which increase() sees nothing.
+        for event in (*EVENTS, "unknown"):
+            self.policy_lost.labels(event)
         self.undelivered = Counter(
             "hookgate_undelivered", "Answers whose client had gone before they were sent.", registry=registry
         )
