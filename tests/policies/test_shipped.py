@@ -37,7 +37,7 @@ def assert_left_to_the_client(decided: Decided) -> None:
         ("Read", {"file_path": f"{CWD}/src/../.env.production"}),
         ("Read", {"file_path": "src/.././.env.production"}),
         ("Read", {"file_path": f"{CWD}/.ENV.Production"}),
-        ("Read", {"file_path": f"{CWD}/．env"}),
+        ("Read", {"file_path": f"{CWD}/\uff0eenv"}),
         ("Read", {"file_path": "//etc/passwd"}),
         ("Read", {"file_path": "../../../etc/passwd"}),
         ("Read", {"file_path": "~/.ssh/id_ed25519"}),

@@ -1,4 +1,8 @@
-"""Action names with wildcards, as Cerbos matches them: `*` stops at a colon, `**` does not, `*` alone is everything."""
+"""Action names with wildcards, as Cerbos matches them.
+
+`*` stops at a colon, `**` does not, `*` alone is everything. `?`, `[…]` and `{…}` are wildcards beside a `*` only: without
+one the name is taken as it stands.
+"""
 
 import re
 from functools import cache
@@ -7,12 +11,19 @@ _WILD = re.compile(r"\*\*|[*?]|\[(?:!|\^)?[^\]]+\]|\{[^}]*\}|\\.")
 
 
 def names_one(pattern: str) -> bool:
-    """Whether it is a plain name."""
-    return _WILD.search(pattern) is None
+    """Whether it is taken as it stands."""
+    return "*" not in pattern
+
+
+def seems_wild(pattern: str) -> bool:
+    """Whether it is taken as it stands although it looks as if it had wildcards."""
+    return names_one(pattern) and _WILD.search(pattern) is not None
 
 
 def matches(pattern: str, action: str) -> bool:
     """Whether an action name with wildcards means that action."""
+    if names_one(pattern):
+        return pattern == action
     return pattern == "*" or _compiled(pattern).fullmatch(action) is not None
 
 

@@ -12,7 +12,7 @@ from hookgate.policies.attributes import UNHEARD, UNHEARD_MCP, Call, calls
 from hookgate.policies.finding import Finding, Kind
 from hookgate.policies.model import Expression, Policy, Rule
 from hookgate.policies.presence import evaluate
-from hookgate.policies.reading import conditions, judged, surroundings, tree
+from hookgate.policies.reading import judged, surroundings, tree
 from hookgate.policies.shape import Known
 
 _SHOWN = 4
@@ -55,7 +55,7 @@ def _in_condition(policy: Policy, rule: Rule, path: str, actions: list[str]) -> 
     return Finding(
         Kind.MISSING_ATTRIBUTE,
         policy.file,
-        _line(policy, rule, path),
+        _line(rule, path),
         rule.title,
         f"reads {path}, which {_lacking(path, actions)}: strict evaluation denies those calls,"
         f" without it the rule {skipped} there",
@@ -103,9 +103,9 @@ def _mend(path: str) -> str:
     return guard
 
 
-def _line(policy: Policy, rule: Rule, path: str) -> int:
-    """Gives the line of the first expression that names the attribute, itself or through a variable; else the rule's."""
-    written: list[Expression] = list(conditions(policy, rule))
+def _line(rule: Rule, path: str) -> int:
+    """Gives the line of the rule's expression that names the attribute; the rule's, where it comes by way of another file."""
+    written = list(rule.condition.expressions()) if rule.condition is not None else []
     name = path.rpartition(".")[2]
     named = [expression for expression in written if name in expression.text]
     return (named or written or [Expression("", rule.line)])[0].line

@@ -2,15 +2,15 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from hookgate.hooks.catalog import EVENTS
-from hookgate.policies.actions import names_one
+from hookgate.hooks.catalog import EVENTS, EventSpec
+from hookgate.policies.actions import names_one, seems_wild
 from hookgate.policies.attributes import calls
 from hookgate.policies.expression import Call, Literal, Select
 from hookgate.policies.finding import Finding, Kind
 from hookgate.policies.model import DENY, Policy
-from hookgate.policies.reading import conditions, nodes
+from hookgate.policies.reading import conditions, line_in, nodes
 
 #: Texts of several lines, by the last part of their name.
 _TEXTS = {"command", "prompt", "content", "new_string", "new_source", "script"}
@@ -36,32 +36,30 @@ def misnamed_events(policy: Policy) -> Iterator[Finding]:
 
 
 def misnamed_actions(policy: Policy) -> Iterator[Finding]:
-    """Finds actions that the event does not have, and names of tools in the wrong case."""
+    """Finds actions that never come up: what looks like a wildcard and is none, what the event does not have, the wrong case."""
     spec = EVENTS.get(policy.kind)
     if spec is None:
         return
     tools = {call.action.casefold(): call.action for call in calls(policy.kind, ["*"])}
     for rule in policy.rules:
         for action in rule.actions:
-            if not spec.tool and names_one(action) and action != "event":
-                yield Finding(
-                    Kind.UNKNOWN_ACTION,
-                    policy.file,
-                    rule.line,
-                    rule.title,
-                    f"the action {action} never comes up: {policy.kind} has no tool, its one action is event",
-                    "actions: [event]",
-                )
-            elif spec.tool and action not in tools.values() and action.casefold() in {*tools, "event"}:
-                right = tools.get(action.casefold())
-                yield Finding(
-                    Kind.UNKNOWN_ACTION,
-                    policy.file,
-                    rule.line,
-                    rule.title,
-                    f"the action {action} never comes up: the actions of {policy.kind} are the names of tools",
-                    f"write {right}" if right else 'write the tools\' names, or "*" for all',
-                )
+            told = _misnamed(action, spec, tools)
+            if told is not None:
+                why, mend = told
+                message = f"the action {action} never comes up: {why}"
+                yield Finding(Kind.UNKNOWN_ACTION, policy.file, rule.line, rule.title, message, mend)
+
+
+def _misnamed(action: str, spec: EventSpec, tools: Mapping[str, str]) -> tuple[str, str] | None:
+    if seems_wild(action):
+        return "without a * Cerbos takes it as it stands", "write the names one by one"
+    if not spec.tool:
+        never = names_one(action) and action != "event"
+        return (f"{spec.name} has no tool, its one action is event", "actions: [event]") if never else None
+    if action == "event":
+        return f"the actions of {spec.name} are the names of tools", 'write the tools\' names, or "*" for all'
+    right = tools.get(action.casefold(), action)
+    return (f"tools' names are told apart by case, this one is {right}", f"write {right}") if right != action else None
 
 
 def narrow_wildcards(policy: Policy) -> Iterator[Finding]:
@@ -97,7 +95,7 @@ def line_bound_patterns(policy: Policy) -> Iterator[Finding]:
                         yield Finding(
                             Kind.PATTERN_STOPS_AT_LINE,
                             policy.file,
-                            expression.line,
+                            line_in(rule, expression),
                             rule.title,
                             f"in {pattern} the dot does not match a line break: a {field} that is broken there gets through",
                             f"begin the pattern with (?s): (?s){pattern}",

@@ -28,7 +28,7 @@ def unread(policy: Policy) -> Iterator[Finding]:
                 yield Finding(
                     Kind.NOT_READ,
                     policy.file,
-                    expression.line,
+                    line_in(rule, expression),
                     rule.title,
                     f"the expression could not be read here ({error}): what it would show is not looked for",
                     "nothing, if the policies compile; a simpler form would be checked",
@@ -43,6 +43,12 @@ def conditions(policy: Policy, rule: Rule) -> Iterator[Expression]:
         role = policy.derived_roles.get(name)
         if role is not None and role.condition is not None:
             yield from role.condition.expressions()
+
+
+def line_in(rule: Rule, expression: Expression) -> int:
+    """Gives the expression's line, or the rule's, if it stands in another file."""
+    own = (*rule.outputs, *rule.outputs_unmet, *(rule.condition.expressions() if rule.condition is not None else ()))
+    return expression.line if any(expression is one for one in own) else rule.line
 
 
 def nodes(policy: Policy, expression: Expression) -> Iterator[Node]:
