@@ -61,7 +61,7 @@ def render(
     elif opinion in (Opinion.ASK, Opinion.DEFER):
         specific.update(permissionDecision=opinion.name.lower(), permissionDecisionReason=reason)
     elif opinion is Opinion.ALLOW:
-        _allow(spec, verdict, specific)
+        _allow(spec, verdict, reason, specific)
     if verdict.updated_input is not None and opinion in (Opinion.ALLOW, Opinion.ASK):
         if spec.form is Form.BEHAVIOR:
             specific["decision"]["updatedInput"] = verdict.updated_input
@@ -154,16 +154,16 @@ def _deny(
         specific["decision"] = decision
     elif spec.form is Form.ACTION:
         specific["action"] = "cancel" if any(reading.action == "cancel" for reading in readings) else "decline"
-        body.setdefault("systemMessage", reason)
+        body["systemMessage"] = "\n".join(filter(None, (body.get("systemMessage"), reason)))
     else:
         body.update(decision="block", reason=reason)
 
 
-def _allow(spec: EventSpec, verdict: Verdict, specific: dict[str, Any]) -> None:
+def _allow(spec: EventSpec, verdict: Verdict, reason: str, specific: dict[str, Any]) -> None:
     if spec.form is Form.PERMISSION:
         specific["permissionDecision"] = "allow"
         if verdict.reason:
-            specific["permissionDecisionReason"] = verdict.reason
+            specific["permissionDecisionReason"] = reason
     elif spec.form is Form.BEHAVIOR:
         decision: dict[str, Any] = {"behavior": "allow"}
         updates = next(

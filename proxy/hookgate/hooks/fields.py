@@ -50,21 +50,25 @@ def integral(value: Any) -> Any:
 
 def _is_permission_update(value: Any) -> bool:
     """The client's PermissionUpdate; an entry of another shape would void the answer."""
-    if not isinstance(value, dict) or value.get("destination") not in _DESTINATIONS:
+    if not isinstance(value, dict) or not _is_one_of(value.get("destination"), _DESTINATIONS):
         return False
     kind = value.get("type")
     if kind == "setMode":
-        return value.get("mode") in _MODES
-    if kind in _DIRECTORIES:
+        return _is_one_of(value.get("mode"), _MODES)
+    if _is_one_of(kind, _DIRECTORIES):
         directories = value.get("directories")
         return isinstance(directories, list) and all(isinstance(item, str) for item in directories)
     rules = value.get("rules")
     return (
-        kind in _RULES
+        _is_one_of(kind, _RULES)
         and value.get("behavior") in ("allow", "deny", "ask")
         and isinstance(rules, list)
         and all(_is_rule(rule) for rule in rules)
     )
+
+
+def _is_one_of(value: Any, words: set[str]) -> bool:
+    return isinstance(value, str) and value in words
 
 
 def _is_rule(rule: Any) -> bool:
