@@ -38,13 +38,25 @@ def _words(info: inspect.Type) -> str:
                 return f"text that matches {pattern}"
             return "text that is not empty" if least else "text"
         case inspect.VarTupleType(item_type=item):
-            return f"a list of {_words(item)}"
+            return f"a list of {_plural(item)}"
         case inspect.UnionType(types=types):
             return " or ".join(_words(one) for one in types if not isinstance(one, inspect.NoneType))
         case inspect.StructType() | inspect.DictType():
             return "a mapping"
         case _:
             return "another value"
+
+
+def _plural(item: inspect.Type) -> str:
+    match item:
+        case inspect.Metadata(type=inner):
+            return _plural(inner)
+        case inspect.StrType():
+            return "texts"
+        case inspect.StructType() | inspect.DictType():
+            return "mappings"
+        case _:
+            return "values"
 
 
 def _bounds(info: inspect.IntType | inspect.FloatType) -> str:

@@ -174,7 +174,7 @@ class Expectation(_Section, frozen=True):
 
     name: Annotated[str, Meta(min_length=1, description="How it is called in log, metric and readiness.")]
     payload: Annotated[dict[str, Any], Meta(description="A hook payload, as Claude Code would send it.")]
-    outcome: Annotated[Outcome, Meta(description="The outcome that is right: allow, deny, ask or no_match.")]
+    outcome: Annotated[Outcome, Meta(description="The outcome that is right; `error` never is.")]
     user: Annotated[str, Meta(min_length=1, description="Principal id to ask for.")] = "claude_user"
     roles: Annotated[tuple[str, ...], Meta(min_length=1, description="Roles to ask for.")] = ("claude_user",)
 

@@ -29,6 +29,7 @@ class PathFact(msgspec.Struct, frozen=True):
     folded: str
     #: `~/x` if the path lies in a home directory, else empty.
     home: str
+    #: `read`, `write`, or `search`: names or lines of what lies below it are listed.
     access: Access
     #: Below the session's working directory.
     inside_project: bool
@@ -39,7 +40,9 @@ class PathFact(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True):
     """What a call would touch, as far as its input tells."""
 
+    #: Raised when the meaning of a fact changes.
     version: int = VERSION
+    #: The paths that the call names.
     paths: tuple[PathFact, ...] = ()
     #: Hosts that the call would reach. Not filled yet.
     hosts: tuple[dict[str, Any], ...] = ()
@@ -49,6 +52,7 @@ class Facts(msgspec.Struct, frozen=True):
     inside_project: bool = True
     #: Whether it could not be told what the call touches.
     opaque: bool = False
+    #: Why, in words such as `path_missing` or `cwd_missing`.
     opaque_reasons: tuple[str, ...] = ()
     #: Whether a lone surrogate or a number that a double can't hold was replaced in the payload.
     altered: bool = False
