@@ -1,0 +1,139 @@
+"""What the tables say that the code can't: what to do about an error, what the client does, what a log event means."""
+
+from hookgate.errors import ErrorKind
+
+MENDS: dict[ErrorKind, str] = {
+    ErrorKind.REQUEST_MALFORMED: "Look for a header over `limits.header_bytes`, a control character in an identity header, or "
+    "a proxy in between that changes requests.",
+    ErrorKind.PATH_UNKNOWN: "Make the hook's `url` end in `server.path`.",
+    ErrorKind.METHOD_UNKNOWN: "Something other than the client speaks to the port; find out what.",
+    ErrorKind.CONTENT_TYPE_UNSUPPORTED: "Send `Content-Type: application/json`, as the client does by itself; take out a "
+    "header in the settings that overrides it.",
+    ErrorKind.ENCODING_UNSUPPORTED: "Let no proxy in between compress or re-encode requests.",
+    ErrorKind.BODY_INCOMPLETE: "Look at the network between client and service; a client that is stopped in mid-call causes "
+    "it, too.",
+    ErrorKind.PAYLOAD_TOO_LARGE: "Let the agent split the work; raise `limits.body_bytes` if such calls are everyday ones.",
+    ErrorKind.PAYLOAD_TOO_COMPLEX: "As above, with `limits.values`.",
+    ErrorKind.PAYLOAD_MALFORMED: "The record's `error_detail` says where. Broken UTF-8, a key given twice, a number beyond a "
+    "double or nesting beyond 100 levels is not what the client sends.",
+    ErrorKind.EVENT_INVALID: "Something other than the client sends hooks.",
+    ErrorKind.TOOL_INVALID: "As above; or a newer client has changed its payload: see the tested versions.",
+    ErrorKind.SCOPE_UNKNOWN: "Add the scope to `pdp.scopes`, or mend the header in the client's settings.",
+    ErrorKind.IDENTITY_INVALID: "Shorten the user's name (256 characters) or the list of roles (100 of 256 characters).",
+    ErrorKind.PDP_TOO_LARGE: "Raise the PDP's `server.advanced.grpc.maxRecvMsgSizeBytes` and `pdp.max_request_bytes` alike.",
+    ErrorKind.PDP_INVALID: "The record's `error_detail` has the PDP's words.",
+    ErrorKind.OVERLOADED: "Give the PDP more cores or raise `decision.max_in_flight`; find the caller that floods.",
+    ErrorKind.DEADLINE_EXCEEDED: "Look at the load of the machine; raise `decision.deadline_seconds`.",
+    ErrorKind.PDP_TIMEOUT: "Look at the PDP's load and at `hookgate_pdp_duration_seconds`; a policy may be slow on long inputs.",
+    ErrorKind.INTERNAL: "Please report it, with the log event `internal` and the payload's form.",
+    ErrorKind.PDP_UNAVAILABLE: "Start the PDP; compare `pdp.address` and `pdp.tls` with its configuration, and the rights on "
+    "its socket.",
+    ErrorKind.PDP_REFUSED: "The record's `error_detail` has the gRPC status and the PDP's words.",
+    ErrorKind.PDP_NONSENSE: "Something other than a Cerbos PDP answers at `pdp.address`, or one of another version.",
+    ErrorKind.POLICY_MISSING: "Bring the policy back; look at the kind's spelling, `pdp.scope` and `pdp.policy_version`.",
+    ErrorKind.CANARY_WRONG: "`/readyz` and the log event `canary` say which question. Mend or roll back the policies; decisions "
+    "go on within a second.",
+    ErrorKind.AUDIT_UNAVAILABLE: "Make room on the disk of `audit.directory`; look at its rights and at the disk's health.",
+}
+
+_NOTHING = "Nothing: the client takes no denial here."
+_NO_HTTP = "Nothing: the client does not send this event over http."
+_UNMEASURED = "Not measured."
+
+#: What the client does when it is told no, as measured (docs/client-measurements.md).
+EFFECTS: dict[str, str] = {
+    "PreToolUse": "The call does not run. The model reads the reason.",
+    "PermissionRequest": "The prompt is withdrawn and the call does not run, unless a person has said yes first. The model "
+    "reads the reason.",
+    "PostToolUse": "The tool has run. The model reads the reason beside its output.",
+    "PostToolUseFailure": "As for PostToolUse.",
+    "PostToolBatch": "The calls have run. The turn ends before the next request to the model.",
+    "PermissionDenied": _NOTHING,
+    "UserPromptSubmit": "The model is not asked. The person reads the reason.",
+    "UserPromptExpansion": "The model is not asked, and shell lines in the command do not run. The person reads the reason.",
+    "Stop": "The agent goes on, with the reason as what to do.",
+    "SubagentStop": "The subagent goes on.",
+    "StopFailure": _NOTHING,
+    "SubagentStart": "Nothing: deny the tool `Agent` on PreToolUse instead.",
+    "Notification": _NOTHING,
+    "SessionStart": _NO_HTTP,
+    "SessionEnd": _NOTHING,
+    "Setup": _NO_HTTP,
+    "PreCompact": "The conversation is not compacted.",
+    "PostCompact": _NOTHING,
+    "PreModelSwitch": "The model is not switched. The person reads the reason.",
+    "PostModelSwitch": _NOTHING,
+    "TaskCreated": "The task is not made. The model reads the reason.",
+    "TaskCompleted": "The task stays open. The model reads the reason.",
+    "TeammateIdle": _UNMEASURED,
+    "Elicitation": "The person is not asked; the MCP server is told `decline`.",
+    "ElicitationResult": "The MCP server is told `decline`, whatever the person answered.",
+    "ConfigChange": "The changed settings do not take effect in this session; the file stays changed for the next one.",
+    "InstructionsLoaded": _NOTHING,
+    "CwdChanged": _NOTHING,
+    "FileChanged": _NOTHING,
+    "DirectoryAdded": _NOTHING,
+    "WorktreeCreate": "Not measured. Register no hook here: it would replace the making of the worktree.",
+    "WorktreeRemove": _UNMEASURED,
+    "MessageDisplay": _NOTHING,
+}
+
+#: Why a part of a policy's output is left out of an answer.
+WHYS: dict[str, str] = {
+    "evaluation_error": "The output's expression failed in the PDP; the record has its words.",
+    "not_an_object": "The output is not an object.",
+    "wrong_type": "The client demands another type there, and would throw the whole answer away.",
+    "no_opinion": "A decision in none of the known words.",
+    "no_defer": "`defer` where the client does not know it; read as `ask`.",
+    "other_event": "`hookEventName` names another event; replaced by the one that fired.",
+    "unknown_field": "The event has no such field.",
+    "without_allow_or_ask": "`updatedInput` beside a denial or no opinion: a changed input travels only with a yes or a question.",
+    "contradicts_itself": "Two different `updatedInput` in one output; the call is denied.",
+    "no_effect": "`continue: true` says nothing.",
+}
+
+#: Log events by name.
+LOG_EVENTS: dict[str, str] = {
+    "started": "The listeners are open; with their addresses and the version.",
+    "stopping": "SIGTERM or Ctrl-C has come.",
+    "stopped": "The end, with the number of requests that could not be answered any more (0, unless the grace period ran out).",
+    "decision": "One decision: a warning with `error` and `detail` where none could be made; info for a denial or question; "
+    "debug for the rest. Has the decision id, never the tool's input.",
+    "canary": "What the canary finds has changed.",
+    "policy_lost": "An event that had a policy has none any more.",
+    "audit_unavailable": "A record could not be written.",
+    "output_field_dropped": "A field of a policy's output was left out of an answer; once for each rule, field and why.",
+    "undelivered": "The client had gone before its answer was sent.",
+    "enforcement_violated": "A call ran although its client was told to deny it.",
+    "executed_differs": "A call ran with another input than the one that was judged.",
+    "internal": "A fault of Hookgate's own, with the traceback or the exception's type.",
+    "library": "A library warned; only its name and the exception's type are kept.",
+    "no_reload": "SIGHUP has come: restart to take a changed configuration.",
+}
+
+#: Records about the service, by type.
+SERVICE_RECORDS: dict[str, str] = {
+    "start": "Hookgate has started. `cut_bytes`: how much of a torn last line was cut, after a crash.",
+    "stop": "Hookgate ends. `unanswered`: requests that were cut off.",
+    "canary": "What the canary finds has changed.",
+    "policy_lost": "An event that had a policy has none any more.",
+    "undelivered": "The client of that decision had gone before its answer was sent: whether the call ran is not known.",
+    "answer": "Follows a decision's record that could not be written in time: `answer` is what was really sent.",
+    "enforcement_violated": "The call of that decision ran although it was denied.",
+    "executed_differs": "The call of that decision ran with another input than the one judged.",
+}
+
+#: Labels of the metrics that are always 1 and only say something; their labels are set when the service starts.
+INFO_LABELS: dict[str, tuple[str, ...]] = {
+    "hookgate_build_info": ("version",),
+    "hookgate_config_info": ("mode", "on_error", "no_match"),
+}
+
+#: Values of the metrics' labels.
+LABELS: dict[str, str] = {
+    "event": "The event's name; `unknown` if it is not in the [list](events.md#the-events), `none` if it could not be read.",
+    "tool": "A tool of the client; `mcp:SERVER` for the first 50 MCP servers, then `mcp:other`; `other`; empty for an event "
+    "without a tool.",
+    "kind": "An [error kind](failure.md#the-kinds).",
+    "why": "Why a field was [dropped](events.md#what-is-dropped).",
+}
