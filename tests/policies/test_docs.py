@@ -35,7 +35,7 @@ def written(tmp_path: Path) -> Path:
 
 
 def test_the_policies_on_the_page_compile_and_pass_their_tests(cerbos: Path, written: Path) -> None:
-    command = [cerbos, "compile", "--strict-evaluation", "--color=never", written]
+    command: list[str | Path] = [cerbos, "compile", "--strict-evaluation", "--color=never", written]
     told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "2 tests executed [2 OK]" in told.stdout

@@ -58,6 +58,9 @@ def assert_left_to_the_client(decided: Decided) -> None:
         ("Glob", {"pattern": "*", "path": "/home/dev/.aws"}),
         ("mcp__files__read", {"path": "../../etc/passwd"}),
         ("mcp__files:two__read", {"paths": ["a", ".env"]}),
+        ("mcp__editor__run", {"command": "view", "path": "/etc/hosts"}),
+        ("mcp__editor__run", {"path": "httpd/.env"}),
+        ("mcp__shell__run", {"command": "cat .env"}),
         ("ReadMcpResourceTool", {"server": "files", "uri": "file:///etc/passwd"}),
     ],
 )
@@ -78,6 +81,9 @@ def test_sensitive_files_are_off_limits(shipped: RunningPdp, tool: str, tool_inp
         ("Glob", {"pattern": "**/*.py"}),
         ("Glob", {"pattern": "src/{env,config}/**"}),
         ("mcp__github__search", {"query": "credentials"}),
+        ("mcp__shell__run", {"command": ["ls", "-l"]}),
+        ("mcp__shell__run", {"command": None, "limit": 5}),
+        ("mcp__web__get", {"url": "https://example.com/.env"}),
         ("mcp__slack__post", {"text": "who has the .env?"}),
     ],
 )
@@ -145,6 +151,18 @@ def test_a_second_role_does_not_let_marketing_run_commands(
 def test_agents_do_not_write_the_client_s_settings(shipped: RunningPdp, path: str) -> None:
     assert_denied(shipped.tool("Write", {"file_path": path, "content": "{}"}), "client-settings")
     assert_left_to_the_client(shipped.tool("Read", {"file_path": path}))
+
+
+@pytest.mark.parametrize(
+    "tool_input",
+    [
+        {"path": f"{CWD}/.claude/settings.json", "command": "view"},
+        {"command": "tee .mcp.json"},
+        {"files": ["a", ".mcp.json"]},
+    ],
+)
+def test_nor_by_way_of_an_mcp_tool(shipped: RunningPdp, tool_input: dict[str, Any]) -> None:
+    assert_denied(shipped.tool("mcp__editor__run", tool_input), "client-settings")
 
 
 def test_a_file_tool_that_names_no_file_is_denied(shipped: RunningPdp) -> None:
