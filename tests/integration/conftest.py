@@ -16,14 +16,14 @@ Serving = Callable[..., ServiceProcess]
 @pytest.fixture(scope="module")
 def serving() -> Iterator[Serving]:
     """`serving(address, settings)`: a Hookgate in front of a PDP; the same one to all who ask for the same. A test changes
-    and stops none of them."""
+    and stops none of them. With `ready=False` it need not have heard of its PDP yet."""
     made: dict[str, ServiceProcess] = {}
 
-    def serve(address: str, settings: dict[str, Any] | None = None) -> ServiceProcess:
+    def serve(address: str, settings: dict[str, Any] | None = None, *, ready: bool = True) -> ServiceProcess:
         key = json.dumps([address, settings], sort_keys=True)
         if key not in made:
             made[key] = ServiceProcess(address, settings)
-            made[key].start()
+            made[key].start(ready=ready)
         return made[key]
 
     yield serve

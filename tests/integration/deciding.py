@@ -1,5 +1,7 @@
 """Posting a hook and finding the one record that belongs to it."""
 
+import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +10,8 @@ from typing import Any
 
 from tests.conftest import payload
 from tests.support.service import ServiceProcess
+
+_DECISION = re.compile(r"\[hookgate ([0-9a-f-]{36})\]")
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,17 @@ def decide(
     """Posts a payload (a Bash call before it runs, unless another is given) under a session id of its own."""
     session = str(uuid.uuid4())
     answer = service.post({**(body or payload("PreToolUse.Bash")), **changes, "session_id": session}, headers)
-    return Decided(answer, record_of(service, session))
+    return Decided(answer, record_of(service, session, answer))
 
 
-def record_of(service: ServiceProcess, session: str) -> dict[str, Any]:
-    """Gives the one record of a session."""
-    found = [record for record in service.records() if record["session_id"] == session]
+def record_of(service: ServiceProcess, session: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """Gives the one record of a session; where the payload could not be read, the one that the answer's reason leads to."""
+    named = _DECISION.search(json.dumps(answer))
+    found = [
+        record
+        for record in service.records()
+        if record["session_id"] == session or (named and record["id"] == named.group(1))
+    ]
     assert len(found) == 1, found
     return found[0]
 

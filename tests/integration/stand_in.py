@@ -100,7 +100,7 @@ def never(request: CheckResourcesRequest, context: grpc.ServicerContext) -> byte
 class StandInPdp:
     """One server on a port of its own. The canary is told that there is no policy for it, unless `canary` says else."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
         self.requests: list[CheckResourcesRequest] = []
         self.behaviour: Behaviour = says(ALLOW)
         self.canary: Behaviour = lambda request, context: response(request, DENY, policy="NO_MATCH").SerializeToString()
@@ -113,7 +113,13 @@ class StandInPdp:
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("cerbos.svc.v1.CerbosService", {"CheckResources": method}),)
         )
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        local = "127.0.0.1:0"
+        port = (
+            self._server.add_secure_port(local, credentials) if credentials else self._server.add_insecure_port(local)
+        )
+        self.address = f"127.0.0.1:{port}"
+        #: The names in the certificates of those who asked.
+        self.callers: list[set[bytes]] = []
         self._server.start()
 
     def about(self, session_id: str) -> list[Asked]:
@@ -129,4 +135,6 @@ class StandInPdp:
         if request.resources[0].resource.kind == CANARY:
             return self.canary(request, context)
         self.requests.append(request)
+        names: Any = context.auth_context().get("x509_subject_alternative_name", ())
+        self.callers.append(set(names))
         return self.behaviour(request, context)
