@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.binary import NO_CLIENT, client_binary, wanted_version
+
+from hookgate.binaries import BinaryError
+from tests.e2e.binary import NO_CLIENT, ClientVersion, client_binary, wanted_version
 from tests.e2e.client import Workspace
 from tests.e2e.hooks import HookServer
 from tests.e2e.model import Model
-
-from hookgate.binaries import BinaryError
 
 _HERE = Path(__file__).parent
 
@@ -40,6 +40,12 @@ def client() -> Path:
         if required or os.environ.get("HOOKGATE_CLIENT"):
             pytest.fail(str(fault))
         pytest.skip(str(fault))
+
+
+@pytest.fixture(scope="session")
+def version(client: Path) -> ClientVersion:
+    """The client's version."""
+    return ClientVersion(client.parent.name)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
 from tests.e2e.loopback import LoopbackServer
 
 _TAG = re.compile(r"\[\[script:([A-Za-z0-9_]+)\]\]")

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +42,16 @@ class Run:
         """What the model was told of each call, by tool use id."""
         return _tool_results(self.events)
 
+    @property
+    def calls(self) -> dict[str, str]:
+        """The tool of each call that the model made, by tool use id; those of subagents included."""
+        return {block["id"]: block["name"] for block in _blocks(self.events, "assistant", "tool_use")}
+
+    @property
+    def session_id(self) -> str:
+        """The session's id, as it is in the payloads of its hooks."""
+        return next(str(event["session_id"]) for event in self.events if "session_id" in event)
+
 
 def allow_once(request: Event) -> Event:
     """The person says yes to this call."""
@@ -51,6 +61,10 @@ def allow_once(request: Event) -> Event:
 def refuse(request: Event) -> Event:
     """The person says no."""
     return {"behavior": "deny", "message": "the person said no"}
+
+
+def look_away(_: Event) -> None:
+    """The person does not answer: only a hook can."""
 
 
 class Session:
@@ -70,7 +84,8 @@ class Session:
         )
         self.pid = self._process.pid
         self.events: list[Event] = []
-        self.permission: Callable[[Event], Event] = allow_once
+        self.permission: Callable[[Event], Event | None] = allow_once
+        self.asked: list[Event] = []
         self._stderr = bytearray()
         self._incoming: queue.Queue[Event | None] = queue.Queue()
         self._readers = [
@@ -159,12 +174,11 @@ class Session:
         return event
 
     def _answer(self, event: Event) -> None:
-        response = {
-            "subtype": "success",
-            "request_id": event["request_id"],
-            "response": self.permission(event["request"]),
-        }
-        self._send({"type": "control_response", "response": response})
+        self.asked.append(event["request"])
+        said = self.permission(event["request"])
+        if said is not None:
+            response = {"subtype": "success", "request_id": event["request_id"], "response": said}
+            self._send({"type": "control_response", "response": response})
 
     def _state(self) -> str:
         last = self.events[-1] if self.events else {}
@@ -190,10 +204,12 @@ class Session:
 
 
 def _tool_results(events: Sequence[Event]) -> dict[str, str]:
-    results: dict[str, str] = {}
+    return {block["tool_use_id"]: text_of(block.get("content", "")) for block in _blocks(events, "user", "tool_result")}
+
+
+def _blocks(events: Sequence[Event], said_by: str, kind: str) -> Iterator[Event]:
     for event in events:
-        content = event.get("message", {}).get("content") if event.get("type") == "user" else None
+        content = event.get("message", {}).get("content") if event.get("type") == said_by else None
         for block in content if isinstance(content, list) else []:
-            if block.get("type") == "tool_result":
-                results[block["tool_use_id"]] = text_of(block.get("content", ""))
-    return results
+            if block.get("type") == kind:
+                yield block

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.client import Workspace
 from tests.e2e.hooks import Hook, HookServer, Reply
 from tests.e2e.model import Call, Model, Say, turn
@@ -83,7 +84,7 @@ def test_a_session_takes_several_prompts_and_a_person_may_refuse(
     space: Workspace, model: Model, recorder: HookServer
 ) -> None:
     settings = hook_settings(recorder.url, ["PreToolUse", "UserPromptSubmit"])
-    with space.session(settings, mode="manual", answers_prompts=True) as session:
+    with space.session(settings, mode="default", answers_prompts=True) as session:
         session.prompt(model.script(turn(Say("hello"))))
         assert session.wait_result()["result"] == "hello"
         session.permission = refuse

@@ -30,7 +30,7 @@ def permission_request(stage: Stage) -> Sight:
         time.sleep(_PERSON_THINKS_SECONDS)
         return allow_once(request)
 
-    with stage.space.session(stage.settings(["PermissionRequest"]), mode="manual", answers_prompts=True) as session:
+    with stage.space.session(stage.settings(["PermissionRequest"]), mode="default", answers_prompts=True) as session:
         session.permission = person
         session.prompt(tag)
         session.wait_result()
