@@ -3,7 +3,7 @@
 import typer
 
 from hookgate import __version__
-from hookgate.commands import check, config, demo, dev, fetch, serve
+from hookgate.commands import check, config, demo, dev, fetch, policies, serve
 
 app = typer.Typer(
     name="hookgate",
@@ -18,6 +18,7 @@ app.command()(demo.demo)
 app.command()(check.check)
 app.command()(fetch.fetch)
 app.add_typer(config.app, name="config")
+app.add_typer(policies.app, name="policies")
 
 
 @app.command()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ import msgspec
 import typer
 import uvloop
 from rich.console import Console
+from rich.text import Text
 
 from hookgate.app import Service, StartError
 from hookgate.binaries import Binary, BinaryError, find_cerbos
@@ -100,7 +102,9 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
             url = f"http://{service.hooks.address}{settings.server.path}"
             file = _write_settings(state, url)
             show(*_welcome(service, binary, policies, url, file, observe=settings.mode.value == "observe"))
+            checker = asyncio.create_task(_check(policies, show))
             await stop.wait()
+            checker.cancel()
             show("", "Stopping.")
         finally:
             keeper.cancel()
@@ -108,6 +112,21 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
     finally:
         await pdp.stop()
         writer.close()
+
+
+async def _check(policies: Path, show: Callable[..., None]) -> None:
+    """Shows what `hookgate policies check` says, from a process of its own: decisions need not wait for it."""
+    command = [sys.executable, "-m", "hookgate", "policies", "check", str(policies)]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        said, _ = await process.communicate()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        raise
+    show(Text(said.decode(errors="replace").rstrip(), style="dim"), "")
 
 
 async def _keep(pdp: CerbosProcess, show: Callable[..., None]) -> None:
@@ -147,7 +166,7 @@ def _welcome(service: Service, binary: Binary, policies: Path, url: str, file: P
         f"Records:  {service.config.audit.directory}/records.jsonl    Metrics: {admin}/metrics",
         "",
         f"  [bold]claude --settings {file}[/]      (Claude Code {LEAST_CLIENT_VERSION} or newer)",
-        "  hookgate demo                                    (three recorded calls, without a client)",
+        "  make demo, or hookgate demo                (three recorded calls, without a client)",
         "",
         "It runs as you and protects nothing from you. Ctrl-C ends it.",
         "",
