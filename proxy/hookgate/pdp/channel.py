@@ -1,15 +1,20 @@
 """The channel to the PDP: bytes to bytes with a timeout. Another transport fits in here."""
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import grpc
-import grpc.aio
-from grpc import StatusCode
+# Read when grpc is first imported: a child process is always another program, and a note about it helps nobody.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-from hookgate.config.tree import Pdp, PdpTls
-from hookgate.errors import ErrorKind, GateError
+import grpc  # noqa: E402
+import grpc.aio  # noqa: E402
+from grpc import StatusCode  # noqa: E402
+
+from hookgate.config.tree import Pdp, PdpTls  # noqa: E402
+from hookgate.errors import ErrorKind, GateError  # noqa: E402
 
 #: Sends a request's bytes, waits so many seconds at the most, gives the response's bytes. Raises GateError.
 Transport = Callable[[bytes, float], Awaitable[bytes]]
