@@ -62,6 +62,8 @@ class Reader:
         return self._parse(body, truncated)
 
     def _plainly_simple(self, body: bytes | bytearray) -> bool:
+        if len(body) > self._cut_bytes and b'"tool_response"' in body:
+            return False
         opened = body.count(b"[") + body.count(b"{")
         return opened <= MAX_DEPTH and opened + body.count(b",") <= self._values
 
