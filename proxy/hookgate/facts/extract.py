@@ -3,7 +3,7 @@
 from typing import Any
 
 from hookgate.facts.model import Access, Facts, PathFact
-from hookgate.facts.paths import folded, folded_home, is_below, resolved, trimmed
+from hookgate.facts.paths import folded, folded_home, is_absolute, is_below, resolved, trimmed
 from hookgate.hooks.event import HookEvent
 
 #: The file tools: which field of their input holds the path, what is done with it, and whether all below it is meant.
@@ -59,8 +59,12 @@ def _path(written: str, cwd: str, access: Access, recursive: bool, reasons: list
     if len(written) > _MAX_PATH_CHARACTERS:
         reasons.append("path_too_long")
         written = written[:_MAX_PATH_CHARACTERS]
+    if len(cwd) > _MAX_PATH_CHARACTERS:
+        # Longer than any system allows; folding megabytes of it would hold up other decisions.
+        reasons.append("cwd_too_long")
+        cwd = ""
     path = resolved(trimmed(written) or ".", cwd)
-    if not path.startswith(("/", "~")):
+    if not is_absolute(path) and not path.startswith("~"):
         reasons.append("cwd_missing")
     if "\0" in path:
         reasons.append("control_character")

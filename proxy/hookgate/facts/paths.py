@@ -1,12 +1,14 @@
 """Paths as text: made absolute and normalised without asking the disk, which is the client's and not ours."""
 
+import ntpath
 import posixpath
 import re
 import unicodedata
 
 #: What JavaScript's String.trim() removes (ECMA-262, 22.1.3.32): the client trims search paths with it after the hook.
 _JS_SPACE = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-_HOME = re.compile(r"^(?:/home/[^/]+|/Users/[^/]+|/root|/var/root)(?=/|$)")
+_HOME = re.compile(r"^(?:/home/[^/]+|/Users/[^/]+|/root|/var/root|[A-Za-z]:/Users/[^/]+)(?=/|$)")
+_DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
 
 
 def trimmed(written: str) -> str:
@@ -15,16 +17,25 @@ def trimmed(written: str) -> str:
 
 
 def resolved(written: str, cwd: str) -> str:
-    """Gives the absolute, normalised path; `~` stays symbolic, `..` behind it climbs from it.
+    """Gives the absolute, normalised path. `~` is the home directory that the working directory lies in, and stays symbolic
+    where it lies in none: the service's own home is not the client's.
 
-    A relative path without a known working directory stays relative.
+    A relative path without a known working directory stays relative. A Windows path is told by its drive letter, or by that
+    of the working directory, and given with forward slashes.
     """
+    if _DRIVE.match(written) or (_DRIVE.match(cwd) and not written.startswith(("/", "~"))):
+        return ntpath.normpath(ntpath.join(cwd, written)).replace("\\", "/")
     if written == "~" or written.startswith("~/"):
-        rest = posixpath.normpath("/" + home_of(cwd) + "/" + written[2:]) if home_of(cwd) else ""
-        return rest or posixpath.normpath(written)
+        home = home_of(cwd)
+        return posixpath.normpath(f"{home}/{written[2:]}" if home else written)
     path = written if written.startswith("/") else posixpath.join(cwd, written) if cwd else written
     # normpath keeps two leading slashes, which POSIX leaves to the system; Linux and macOS take them as one.
     return re.sub(r"^//+", "/", posixpath.normpath(path)) if path else ""
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a path starts at a root, POSIX's or a drive's."""
+    return path.startswith("/") or _DRIVE.match(path) is not None
 
 
 def home_of(path: str) -> str:
@@ -48,7 +59,7 @@ def folded(path: str) -> str:
 
 def is_below(path: str, directory: str) -> bool:
     """Whether a normalised path is the directory or lies below it."""
-    if not directory.startswith("/"):
+    if not is_absolute(directory):
         return False
     directory = resolved(directory, "").rstrip("/")
     return path == directory or path.startswith(directory + "/") or not directory

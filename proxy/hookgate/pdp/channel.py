@@ -9,12 +9,12 @@ from typing import Any
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-import grpc  # noqa: E402
-import grpc.aio  # noqa: E402
-from grpc import StatusCode  # noqa: E402
+import grpc
+import grpc.aio
+from grpc import StatusCode
 
-from hookgate.config.tree import Pdp, PdpTls  # noqa: E402
-from hookgate.errors import ErrorKind, GateError  # noqa: E402
+from hookgate.config.tree import Pdp, PdpTls
+from hookgate.errors import ErrorKind, GateError
 
 #: Sends a request's bytes, waits so many seconds at the most, gives the response's bytes. Raises GateError.
 Transport = Callable[[bytes, float], Awaitable[bytes]]
