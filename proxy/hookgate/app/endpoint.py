@@ -1,10 +1,12 @@
 """The hook route: from an HTTP request to the gate, and back with 200 and JSON, whatever came in."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Callable
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from hookgate import __version__
@@ -32,10 +34,13 @@ class HookResponse(web.Response):
 class HookEndpoint:
     """Handles everything that arrives on the hook listener. `draining` makes each answer the last of its connection."""
 
-    def __init__(self, config: Config, gate: Gate, *, health: str) -> None:
+    def __init__(
+        self, config: Config, gate: Gate, *, health: str, report_fault: Callable[[BaseException | None], None]
+    ) -> None:
         self._config = config
         self._gate = gate
         self._health = health
+        self._report_fault = report_fault
         self._path = config.server.path.rstrip("/") or "/"
         self._budget = ByteBudget(config.limits.bodies_in_flight_bytes)
         self.draining = False
@@ -45,22 +50,24 @@ class HookEndpoint:
         if request.method in ("GET", "HEAD"):
             return self._page(request)
         received, started = asyncio.get_running_loop().time(), time.perf_counter()
-        taken = 0
+        body, taken = bytearray(), 0
         try:
-            fault = self._head_fault(request)
-            await _continue(request)
-            body = bytearray()
             try:
-                async with asyncio.timeout_at(self._gate.time_to_decide(received)):
-                    taken = await self._room(request)
-            except TimeoutError:
-                fault = fault or GateError(ErrorKind.OVERLOADED, "no room for the body")
-            fault = await self._read(request, body, received, fault)
+                fault = self._head_fault(request)
+                await _continue(request)
+                try:
+                    async with asyncio.timeout_at(self._gate.time_to_decide(received)):
+                        taken = 0 if fault else await self._room(request)
+                except TimeoutError:
+                    fault = fault or GateError(ErrorKind.OVERLOADED, "no room for the body")
+                fault = await self._read(request, body, received, fault)
+            except Exception as error:  # noqa: BLE001 (whatever a bug raises, there is a record and an answer)
+                self._report_fault(error)
+                fault = GateError(ErrorKind.INTERNAL, type(error).__name__)
             reply = await self._gate.decide(
                 HookRequest(received, started, request.headers, body, request.remote or "", fault)
             )
-            broken = fault is not None and fault.kind is ErrorKind.BODY_INCOMPLETE
-            return self._response(reply, last=broken)
+            return self._response(reply, last=not request.content.is_eof())
         finally:
             if taken:
                 self._budget.give(taken)
@@ -96,51 +103,53 @@ class HookEndpoint:
 
     def _head_fault(self, request: web.BaseRequest) -> GateError | None:
         """What the request line and the headers alone make impossible to decide."""
+        if request.method != "POST":
+            return GateError(ErrorKind.METHOD_UNKNOWN, "")
         path = request.path.rstrip("/") or "/"
         if path != self._path:
             return GateError(ErrorKind.PATH_UNKNOWN, "", hint=f"The hook's url must end in {self._path}.")
-        if request.method != "POST":
-            return GateError(ErrorKind.METHOD_UNKNOWN, "")
-        if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
+        if not _codings(request, "Content-Encoding") <= {"identity"} or not _codings(request, "Transfer-Encoding") <= {
+            "chunked"
+        }:
             return GateError(ErrorKind.ENCODING_UNSUPPORTED, "")
         media = request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
         if media != _JSON:
             return GateError(ErrorKind.CONTENT_TYPE_UNSUPPORTED, "", hint="Send Content-Type: application/json.")
-        return None
+        return self._too_large(request.content_length or 0)
+
+    def _too_large(self, size_bytes: int) -> GateError | None:
+        limit = self._config.limits.body_bytes
+        if size_bytes <= limit:
+            return None
+        return GateError(
+            ErrorKind.PAYLOAD_TOO_LARGE, f"more than {limit} bytes", hint="Split the work into smaller calls."
+        )
 
     async def _room(self, request: web.BaseRequest) -> int:
-        """Takes room for a large body; one that is too large is not kept and needs none."""
+        """Takes room for a large body, or for one whose size is not told."""
         length = request.content_length
-        limit = self._config.limits.body_bytes
         if length is None and not request.body_exists:
             return 0
-        size = limit if length is None else length
-        return await self._budget.take(size) if SMALL_BYTES < size <= limit else 0
+        size = self._config.limits.body_bytes if length is None else length
+        return await self._budget.take(size) if size > SMALL_BYTES else 0
 
     async def _read(
         self, request: web.BaseRequest, body: bytearray, received: float, fault: GateError | None
     ) -> GateError | None:
         """Reads the body to its end, so that the client is ready to hear the answer; keeps only its beginning once it can't
         be decided about any more. Gives why there is no whole body."""
-        limit = self._config.limits.body_bytes
         try:
             async with asyncio.timeout_at(self._gate.time_to_decide(received)):
                 while chunk := await request.content.readany():
-                    if fault is None and len(body) + len(chunk) > limit:
-                        fault = GateError(
-                            ErrorKind.PAYLOAD_TOO_LARGE,
-                            f"more than {limit} bytes",
-                            hint="Split the work into smaller calls.",
-                        )
-                    if fault is None:
-                        body += chunk
-                    else:
-                        body += chunk[: max(0, HINT_BYTES - len(body))]
-                        del body[HINT_BYTES:]
+                    fault = fault or self._too_large(len(body) + len(chunk))
+                    body += chunk if fault is None else chunk[: max(0, HINT_BYTES - len(body))]
         except TimeoutError:
             fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, "not received within the deadline")
-        except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
+        except (web.RequestPayloadError, HttpProcessingError, ConnectionError, RuntimeError) as error:
+            # RuntimeError: the client had gone before its request's turn came.
             fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, type(error).__name__)
+        if fault is not None:
+            del body[HINT_BYTES:]
         return fault
 
     def _page(self, request: web.BaseRequest) -> web.Response:
@@ -151,8 +160,19 @@ class HookEndpoint:
         return web.json_response({"error": f"Hooks are sent by POST to {self._path}; GET / tells more."}, status=404)
 
 
+def _codings(request: web.BaseRequest, name: str) -> set[str]:
+    return {
+        coding
+        for value in request.headers.getall(name, ())
+        for part in value.split(",")
+        if (coding := part.strip().lower())
+    }
+
+
 async def _continue(request: web.BaseRequest) -> None:
     """Lets a client that waits for it send its body (RFC 9110, 10.1.1); any other expectation is ignored."""
-    if request.headers.get("Expect", "").strip().lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if request.version == HttpVersion11 and request.headers.get("Expect", "").strip().lower() == "100-continue":
+        # A client that has gone is found out by reading its body.
+        with contextlib.suppress(ConnectionError):
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

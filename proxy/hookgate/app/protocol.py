@@ -7,13 +7,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http_exceptions import BadStatusLine, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from hookgate.app.endpoint import HookEndpoint
 
 #: Tightly bound to aiohttp's internals; the tests post every malformed request that it is known to refuse.
 _MAX_HEADERS = 128
+#: All header fields of a request together, in multiples of the largest single one.
+_HEAD_FIELDS = 4
+#: How long a client may go on sending after the answer to what could not be read.
+_LINGER_SECONDS = 5.0
 
 
 class HookProtocol(RequestHandler):
@@ -22,38 +28,69 @@ class HookProtocol(RequestHandler):
     def __init__(self, server: "HookServer", **options: Any) -> None:
         super().__init__(server, loop=server.loop, **options)
         self._server = server
-        self._first_request: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._unreadable = False
+        #: The body that what comes in belongs to, until its end.
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._gone: asyncio.Future[None] | None = None
         self.last_active = server.loop.time()
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is being handled or waits to be."""
-        return not self._request_in_progress and not self._messages
+        return self._gone is not None or (not self._request_in_progress and not self._messages)
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether a request has come in on it."""
+        return self._request_count > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._first_request = self._server.loop.call_later(self._server.first_request_seconds, self._silent)
+        self._await_head()
         self._server.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._first_request is not None:
-            self._first_request.cancel()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
         self._server.closed(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self.last_active = self._server.loop.time()
-        super().data_received(data)
+        if self._unreadable:
+            return
+        read, in_body = self._request_count, not self._body.is_eof()
+        try:
+            super().data_received(data)
+        except Exception as error:  # noqa: BLE001 (the parser lets more escape than its own errors; unanswered, the call runs)
+            self._refuse(error)
+        self._stop_at_unreadable()
+        if self._request_count > read:
+            self._head_bytes = 0
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+        elif data and not in_body:
+            self._head_bytes += len(data)
+            if self._head_timer is None:
+                self._await_head()
+            if self._head_bytes > self._server.head_bytes:
+                self._refuse(LineTooLong(b"", self._server.head_bytes))
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        if self._first_request is not None:
-            self._first_request.cancel()
-            self._first_request = None
         response, reset = await super().finish_response(request, resp, start_time)
         if reset:
             self._server.endpoint.undelivered(resp)
+        elif self._unreadable and not response.keep_alive:
+            if not request.content.is_eof():
+                request.content.feed_eof()
+            await self._linger()
         self.last_active = self._server.loop.time()
         return response, reset
 
@@ -72,6 +109,7 @@ class HookProtocol(RequestHandler):
 
     def _make_error_handler(self, err_info: Any) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         async def handler(_: web.BaseRequest) -> web.StreamResponse:
+            self._unreadable = True
             return await self._server.endpoint.refuse(err_info.exc)
 
         return handler
@@ -79,9 +117,51 @@ class HookProtocol(RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         self._server.report_fault(kw.get("exc_info"))
 
-    def _silent(self) -> None:
-        if self._request_count == 0:
+    def _stop_at_unreadable(self) -> None:
+        """Looks through what was just read: nothing behind what can't be read can be told apart from it."""
+        for index, (message, body) in enumerate(self._messages):
+            if not isinstance(message, _ErrInfo):
+                if message.version in (HttpVersion10, HttpVersion11):
+                    self._body = body
+                    continue
+                # The answer's status line would repeat the version, and no client takes one that it does not know.
+                self._messages[index] = (_ErrInfo(400, BadStatusLine(), ""), EMPTY_PAYLOAD)
+            self._unreadable = True
+            if not self._body.is_eof():
+                # The request before is cut here; it would wait for the rest until its deadline.
+                self._body.set_exception(web.RequestPayloadError("broken framing"))
+            return
+
+    def _await_head(self) -> None:
+        self._head_timer = self._server.loop.call_later(self._server.first_request_seconds, self._head_overdue)
+
+    def _head_overdue(self) -> None:
+        """Nothing at all has come, or a request has begun and its head does not end: that one is owed an answer."""
+        if self._head_bytes:
+            self._refuse(TimeoutError())
+        else:
             self.force_close()
+
+    def _refuse(self, error: Exception) -> None:
+        """Queues an answer to what can't be read, as the parser's own errors are."""
+        self._unreadable = True
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        self._request_count += 1
+        self._messages.append((_ErrInfo(400, error, ""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _linger(self) -> None:
+        """Waits for the client to stop sending: closing before would reset the connection, and might take the answer along
+        (RFC 9112, 9.6)."""
+        if self.transport is None:
+            return
+        self._gone = self._server.loop.create_future()
+        self._resume_transport_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        await asyncio.wait([self._gone], timeout=_LINGER_SECONDS)
 
 
 class HookServer(web.Server):
@@ -108,8 +188,10 @@ class HookServer(web.Server):
             max_line_size=header_bytes,
             max_field_size=header_bytes,
             max_headers=_MAX_HEADERS,
+            request_factory=self._request,
         )
         self.loop = loop
+        self.head_bytes = header_bytes * _HEAD_FIELDS
         self.endpoint = endpoint
         self.first_request_seconds = first_request_seconds
         self.report_fault = report_fault
@@ -121,17 +203,30 @@ class HookServer(web.Server):
         return HookProtocol(self, **self._kwargs)
 
     def opened(self, connection: HookProtocol) -> None:
-        """Takes in a connection; beyond the bound, the one that has been idle longest goes."""
+        """Takes in a connection; beyond the bound, the one that has been idle longest goes, those that never asked first.
+
+        Where none is idle, all stay: each of them is owed an answer, and has one within the deadline.
+        """
         self._open.add(connection)
         if len(self._open) > self._max_connections:
             idle = [one for one in self._open if one.is_idle and one is not connection]
-            min(idle or [connection], key=lambda one: one.last_active).force_close()
+            if idle:
+                min(idle, key=lambda one: (one.has_asked, one.last_active)).force_close()
         self._report_connections(len(self._open))
 
     def closed(self, connection: HookProtocol) -> None:
         """Forgets a connection."""
         self._open.discard(connection)
         self._report_connections(len(self._open))
+
+    def _request(
+        self, message: Any, payload: Any, protocol: RequestHandler, writer: Any, task: "asyncio.Task[None]"
+    ) -> web.BaseRequest:
+        """Makes a request of what was parsed. A target in absolute form counts by its path: aiohttp would decode the host in
+        it, and one that can't be decoded would end the connection's task without an answer."""
+        if message.url.absolute:
+            message = message._replace(url=message.url.relative())
+        return web.BaseRequest(message, payload, protocol, writer, task, self.loop)
 
     async def drain(self, *, linger_seconds: float, grace_seconds: float) -> int:
         """Closes each connection once it has been idle for `linger_seconds`; gives how many were cut off after

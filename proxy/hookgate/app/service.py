@@ -88,7 +88,7 @@ class Service:
             observe=self._observe,
         )
         health = f"http://{self.admin.address}/readyz" if self.admin else "admin.enabled is false"
-        self._endpoint = HookEndpoint(config, self.gate, health=health)
+        self._endpoint = HookEndpoint(config, self.gate, health=health, report_fault=self._fault)
         self._hook_server = HookServer(
             self._endpoint,
             loop=loop,
