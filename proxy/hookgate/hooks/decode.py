@@ -8,6 +8,7 @@ bounded before parsing, and no single step works on more than a window of a larg
 import asyncio
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ MAX_DEPTH = 100
 MAX_EXACT = 2**53
 
 _TOKEN = re.compile(rb'["\[\]{},]')
-_IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_IN_STRING = re.compile(rb'[^"\\]*+(?:(?:\\.)++[^"\\]*+)*+', re.DOTALL)
 _SPACE_COLON = re.compile(rb"[ \t\r\n]*+:")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB-Fc-f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -70,12 +71,12 @@ class Reader:
     async def _scan(self, body: bytes | bytearray) -> tuple[int, int] | None:
         """Counts values and depth; gives where the top-level `tool_response` begins and ends."""
         structure = _Structure(self._values)
-        loop = asyncio.get_running_loop()
-        since = loop.time()
+        # Not the loop's clock: uvloop's stands still while we work.
+        since = time.perf_counter()
         for _ in structure.walk(body):
-            if loop.time() - since > 0.002:
+            if time.perf_counter() - since > 0.002:
                 await asyncio.sleep(0)
-                since = loop.time()
+                since = time.perf_counter()
         return structure.response
 
     def _parse(self, body: bytes | bytearray, truncated: tuple[str, ...]) -> "Read":
@@ -144,11 +145,12 @@ class _Structure:
 
     def __init__(self, values: int) -> None:
         self._limit = values
+        self._depth = self._values = self._strings = 0
         self.response: tuple[int, int] | None = None
 
     def walk(self, body: bytes | bytearray) -> Iterator[None]:
-        """Yields after each window of work. Raises GateError past a bound; what is merely wrong is left to the parser."""
-        end, pos, depth, values, steps = len(body), 0, 0, 0, 0
+        """Yields after each window of work. Raises GateError past a bound; other faults are left to the parser."""
+        end, pos, steps = len(body), 0, 0
         begun: int | None = None
         while pos < end:
             steps += 1
@@ -162,28 +164,35 @@ class _Structure:
                 continue
             at, char = token.start(), token.group()
             pos = at + 1
+            if self._depth == 1 and char in b",}" and begun is not None and self.response is None:
+                self.response = (begun, at)
+            self._count(char)
             if char == b'"':
                 for inside in _string_ends(body, pos, end):
                     pos = inside
                     yield
-                if depth == 1 and begun is None and body[at + 1 : pos - 1] == b"tool_response":
+                if self._depth == 1 and begun is None and body[at + 1 : pos - 1] == b"tool_response":
                     colon = _SPACE_COLON.match(body, pos, min(pos + SMALL_BYTES, end))
                     if colon is not None:
                         begun = pos = colon.end()
-                continue
-            if depth == 1 and char in b",}" and begun is not None and self.response is None:
-                self.response = (begun, at)
-            if char in b"[{":
-                depth += 1
-                values += 1
-                if depth > MAX_DEPTH:
-                    raise GateError(ErrorKind.PAYLOAD_MALFORMED, f"nested deeper than {MAX_DEPTH} levels")
-            elif char == b",":
-                values += 1
-            else:
-                depth -= 1
-            if values > self._limit:
-                raise GateError(ErrorKind.PAYLOAD_TOO_COMPLEX, f"more than {self._limit} JSON values")
+
+    def _count(self, char: bytes) -> None:
+        if char == b'"':
+            self._strings += 1
+        elif char in b"[{":
+            self._depth += 1
+            self._values += 1
+        elif char == b",":
+            self._values += 1
+        else:
+            self._depth -= 1
+        if self._depth > MAX_DEPTH:
+            raise GateError(ErrorKind.PAYLOAD_MALFORMED, f"nested deeper than {MAX_DEPTH} levels")
+        if self._depth < 0:
+            raise GateError(ErrorKind.PAYLOAD_MALFORMED, "a bracket closes that was never opened")
+        # Each value is one string at the most, and has one more for its key.
+        if self._values > self._limit or self._strings > 2 * (self._limit + 1):
+            raise GateError(ErrorKind.PAYLOAD_TOO_COMPLEX, f"more than {self._limit} JSON values")
 
 
 def _string_ends(body: bytes | bytearray, pos: int, end: int) -> Iterator[int]:
