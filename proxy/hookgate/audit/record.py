@@ -134,7 +134,7 @@ def shortened(value: Any) -> Any:
         return value if len(value) <= _CUT_CHARACTERS else f"{value[:_CUT_CHARACTERS]}… (cut, {len(value)} characters)"
     if isinstance(value, dict):
         return {key: shortened(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [shortened(item) for item in value]
     return value
 

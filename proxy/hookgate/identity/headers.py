@@ -47,11 +47,11 @@ def scope_from(headers: Mapping[str, str], configured: str, allowed: Sequence[st
 def _text(headers: Mapping[str, str], name: str) -> str:
     """Gives a header's text: UTF-8, else Latin-1, which is what the client makes of what fits into it. What is neither in
     the bytes that came would break the wire to the PDP and the record."""
-    raw = headers.get(name, "").strip().encode("utf-8", "surrogateescape")
+    raw = headers.get(name, "").encode("utf-8", "surrogateescape")
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8").strip()
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        return raw.decode("latin-1").strip()
 
 
 def _roles(text: str) -> tuple[str, ...]:
