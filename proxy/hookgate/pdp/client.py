@@ -9,7 +9,7 @@ from hookgate.errors import ErrorKind, GateError
 from hookgate.pdp.channel import Transport
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.request import Question, encode
-from hookgate.pdp.response import decode
+from hookgate.pdp.response import allow_deep_answers, decode
 
 #: A retry with less than this left would only turn an outage into a timeout.
 _LEAST_SECONDS = 0.02
@@ -21,6 +21,7 @@ class PdpClient:
     def __init__(self, transport: Transport, *, max_request_bytes: int) -> None:
         self._transport = transport
         self._max_request_bytes = max_request_bytes
+        allow_deep_answers()
 
     async def check(self, question: Question, deadline: float) -> Decision:
         """Gives the decision; `deadline` is a time of the running loop's clock.

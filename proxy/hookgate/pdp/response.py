@@ -4,12 +4,21 @@ from typing import Any
 
 from cerbos.effect.v1 import effect_pb2
 from cerbos.response.v1.response_pb2 import CheckResourcesResponse
+from google.protobuf.internal import decoder
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Value
 
 from hookgate.errors import ErrorKind, GateError
 from hookgate.pdp.decision import Decision, Effect, Output
 from hookgate.pdp.request import Question
+
+try:
+    from google._upb._message import SetAllowOversizeProtos
+except ImportError:  # protobuf without its compiled part
+
+    def SetAllowOversizeProtos(allow: bool, /) -> None:  # noqa: D103, N802
+        decoder.SetRecursionLimit(10_000 if allow else 100)
+
 
 _EFFECTS = {effect_pb2.EFFECT_ALLOW: Effect.ALLOW, effect_pb2.EFFECT_DENY: Effect.DENY}
 
@@ -44,6 +53,12 @@ def decode(data: bytes, question: Question, seconds: float) -> Decision:
         validation_errors=tuple(f"{error.path}: {error.message}" for error in result.validation_errors),
         seconds=seconds,
     )
+
+
+def allow_deep_answers() -> None:
+    """Lets protobuf read what a policy hands back of a payload. By itself it stops at 100 messages, which is 32 levels of
+    JSON: whoever nests deeper could choose between being judged and an answer that can't be read."""
+    SetAllowOversizeProtos(True)
 
 
 def _outputs(result: CheckResourcesResponse.ResultEntry, action: str) -> tuple[Output, ...]:
