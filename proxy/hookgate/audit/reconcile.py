@@ -45,7 +45,7 @@ class Calls:
 
     def judged(self, event: HookEvent, decision_id: str, *, denied: bool) -> None:
         """Takes note of a PreToolUse that is answered; `event` has the input that may run."""
-        if event.name != "PreToolUse" or not _is_id(event.tool_use_id):
+        if event.name != "PreToolUse" or not _is_id(event.tool_use_id) or len(event.session_id) > _MAX_ID_CHARACTERS:
             return
         self._judged[event.session_id, event.tool_use_id] = _Judged(decision_id, denied, _digest(event))
         if len(self._judged) > _MAX_CALLS:
