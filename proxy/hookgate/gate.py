@@ -140,6 +140,9 @@ class Gate:
             case.spec = case.event.spec
         elif case.spec is None:
             case.spec = hinted_spec(request.body)
+            if case.error is ErrorKind.PAYLOAD_MALFORMED and case.spec is not None and not case.spec.obeys:
+                # What is broken may name another event in a spelling that was not found: denied, not let through.
+                case.spec = None
         return self._error_answer(case)
 
     async def _steps(self, case: Case, request: HookRequest) -> Answer:
