@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from hookgate.audit.record import DroppedRecord, OutputRecord, Record, now, shortened
+from hookgate.audit.record import DroppedRecord, OutputRecord, Record, now
 from hookgate.errors import ErrorKind
 from hookgate.facts.model import Facts
 from hookgate.hooks.answer import Answer
@@ -81,8 +81,8 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         agent_type=event.agent_type if event else "",
         permission_mode=event.permission_mode if event else "",
         cwd=event.cwd if event else "",
-        input=shortened(event.tool_input) if event else {},
-        facts=shortened(case.facts.attributes()) if case.facts else {},
+        input=event.tool_input if event else {},
+        facts=case.facts.attributes() if case.facts else {},
         body_bytes=case.body_bytes,
         effect=decision.effect.value if decision and not decision.no_match else "",
         policy=decision.policy if decision else "",
@@ -94,8 +94,8 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         error=case.error.value if case.error else "",
         error_detail=case.error_detail,
         call_id=decision.call_id if decision else "",
-        answer=shortened(sent.body),
-        would_answer=None if sent is intended or case.mode is Mode.ENFORCE else shortened(intended.body),
+        answer=sent.body,
+        would_answer=None if sent is intended or case.mode is Mode.ENFORCE else intended.body,
         unenforceable=intended.unenforceable,
         pdp_seconds=round(case.pdp_seconds, 6),
         total_seconds=round(case.total_seconds, 6),
@@ -103,4 +103,4 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
 
 
 def _output(source: str, value: object, error: str) -> OutputRecord:
-    return OutputRecord(source, shortened(value), error)
+    return OutputRecord(source, value, error)

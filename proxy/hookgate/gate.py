@@ -1,6 +1,7 @@
 """The way of one request: the steps in order, the one deadline, and what happens when a step fails."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ import structlog
 
 from hookgate.audit.journal import JournalError
 from hookgate.audit.reconcile import Calls
-from hookgate.audit.record import Record, ServiceRecord, line, now
+from hookgate.audit.record import Record, ServiceRecord, now
+from hookgate.audit.redact import Redactor
+from hookgate.audit.scribe import Scribe
 from hookgate.case import Case, record_of
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
@@ -84,6 +87,7 @@ class Gate:
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
         canary: Canary,
+        scribe: Scribe | None = None,
         observe: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self._config = config
@@ -94,6 +98,7 @@ class Gate:
         self._canary = canary
         self._tally = Tally(metrics, log)
         self._calls = Calls()
+        self._scribe = scribe or Scribe(Redactor(os.urandom(32)))
         self._observe = observe
         self._slots = asyncio.Semaphore(config.decision.max_in_flight)
         self._reader = Reader(
@@ -244,7 +249,8 @@ class Gate:
         fault = ""
         try:
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
-            written = self._journal.append(line(record))
+            line, record = self._scribe.decision(record)
+            written = self._journal.append(line)
             async with asyncio.timeout_at(max(deadline, loop.time() + 0.01)):
                 await asyncio.shield(written)
         except JournalError as error:
@@ -257,7 +263,7 @@ class Gate:
         self._metrics.journal_seconds.observe(time.perf_counter() - begun)
         if fault:
             sent = self._unrecorded(case, fault, sent)
-            record = record_of(case, intended, sent)
+            _, record = self._scribe.decision(record_of(case, intended, sent))
         try:
             self._tally.decided(record)
             self._observe(record)
@@ -300,5 +306,7 @@ class Gate:
 
     def note(self, kind: str, detail: dict[str, object]) -> None:
         """Queues a record about the service itself; nobody waits for it."""
-        written = self._journal.append(line(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail)))
+        written = self._journal.append(
+            self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail))
+        )
         written.add_done_callback(lambda done: done.exception())

@@ -13,6 +13,7 @@ from hookgate.outcome import Outcome
 from hookgate.pdp.canary import Probe
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
+from hookgate.pdp.request import encode
 
 
 def expectation_probes(config: Config) -> list[Probe]:
@@ -21,10 +22,15 @@ def expectation_probes(config: Config) -> list[Probe]:
     for i, expectation in enumerate(config.canary.expect):
         try:
             event = event_from(Read(expectation.payload, altered=False, truncated=()))
+            probe = _probe(expectation, event, config)
+            # YAML knows dates, and numbers beyond a double; the PDP does not.
+            encode(probe.question)
         except GateError as error:
             faults.append(f"canary.expect[{i}].payload: {error.detail}")
-            continue
-        probes.append(_probe(expectation, event, config))
+        except (TypeError, ValueError, OverflowError) as error:
+            faults.append(f"canary.expect[{i}].payload: {error}")
+        else:
+            probes.append(probe)
     if faults:
         raise ConfigError("configuration", faults)
     return probes

@@ -32,7 +32,7 @@ class Listener:
 
 def inherited(environ: MutableMapping[str, str]) -> dict[str, Listener]:
     """Gives the handed-over sockets by name (LISTEN_FDNAMES; the first without a name is `hooks`), and takes the variables
-    out of the environment, as no child of ours shall act on them."""
+    out of the environment, as no child of ours shall act on them. Raises ListenError for what is no listening socket."""
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     names = environ.pop("LISTEN_FDNAMES", "").split(":")
     if pid != str(os.getpid()) or not count.isdigit():
@@ -40,11 +40,23 @@ def inherited(environ: MutableMapping[str, str]) -> dict[str, Listener]:
     found: dict[str, Listener] = {}
     for index in range(int(count)):
         descriptor = _FIRST_FD + index
-        os.set_inheritable(descriptor, False)
         name = names[index] if index < len(names) and names[index] in ("hooks", "admin") else ""
         name = name or ("hooks" if "hooks" not in found else "admin")
-        found[name] = Listener(socket.socket(fileno=descriptor), inherited=True)
+        found[name] = Listener(_handed_over(descriptor), inherited=True)
     return found
+
+
+def _handed_over(descriptor: int) -> socket.socket:
+    try:
+        os.set_inheritable(descriptor, False)
+        handed = socket.socket(fileno=descriptor)
+        listening = handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise ListenError(f"LISTEN_FDS: descriptor {descriptor} is no socket: {error.strerror}") from None
+    if not listening:
+        handed.detach()
+        raise ListenError(f"LISTEN_FDS: descriptor {descriptor} is a socket that does not listen")
+    return handed
 
 
 def listen(host: str, port: int, key: str) -> Listener:

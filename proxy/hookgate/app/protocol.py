@@ -228,16 +228,27 @@ class HookServer(web.Server):
             message = message._replace(url=message.url.relative())
         return web.BaseRequest(message, payload, protocol, writer, task, self.loop)
 
-    async def drain(self, *, linger_seconds: float, grace_seconds: float) -> int:
-        """Closes each connection once it has been idle for `linger_seconds`; gives how many were cut off after
-        `grace_seconds`."""
-        end = self.loop.time() + grace_seconds
-        while self._open and self.loop.time() < end:
+    async def drain(
+        self, *, linger_seconds: float, grace_seconds: float, stop_listening: Callable[[], None] | None = None
+    ) -> int:
+        """Takes new connections for `linger_seconds` more (where `stop_listening` is given), and closes each one once it has
+        been idle for as long since then; gives how many were cut off in the middle after `grace_seconds`.
+
+        A connection that has been quiet for long may have a request on its way as well as any other.
+        """
+        begun = self.loop.time()
+        end = begun + grace_seconds
+        while (self._open or stop_listening) and self.loop.time() < end:
             quiet_since = self.loop.time() - linger_seconds
+            if stop_listening and begun <= quiet_since:
+                stop_listening()
+                stop_listening = None
             for connection in list(self._open):
-                if connection.is_idle and connection.last_active <= quiet_since:
+                if connection.is_idle and max(connection.last_active, begun) <= quiet_since:
                     connection.force_close()
             await asyncio.sleep(0.02)
+        if stop_listening:
+            stop_listening()
         cut = sum(not connection.is_idle for connection in self._open)
         for connection in list(self._open):
             connection.force_close()

@@ -15,7 +15,10 @@ from hookgate.app.endpoint import HookEndpoint
 from hookgate.app.listeners import Listener, ListenError, inherited, listen
 from hookgate.app.protocol import HookServer
 from hookgate.audit.journal import Journal, JournalError
+from hookgate.audit.key import redaction_key
 from hookgate.audit.record import Record
+from hookgate.audit.redact import Redactor
+from hookgate.audit.scribe import Scribe
 from hookgate.config import Config
 from hookgate.gate import Gate
 from hookgate.pdp.canary import Canary
@@ -54,14 +57,15 @@ class Service:
     async def start(self, environ: MutableMapping[str, str] = os.environ) -> None:
         """Opens everything and serves. Raises StartError, with everything closed again."""
         config, loop = self.config, asyncio.get_running_loop()
-        handed = inherited(environ)
         try:
+            handed = inherited(environ)
             self.hooks = handed.get("hooks") or listen(config.server.host, config.server.port, "server")
             self.admin = handed.get("admin") or (
                 listen(config.admin.host, config.admin.port, "admin") if config.admin.enabled else None
             )
             self._journal = Journal(Path(config.audit.directory))
             self._journal.open()
+            key = redaction_key(Path(config.audit.directory))
         except (ListenError, JournalError) as error:
             raise StartError(str(error)) from None
         try:
@@ -85,6 +89,7 @@ class Service:
             metrics=self.metrics,
             log=self._log,
             canary=self.canary,
+            scribe=Scribe(Redactor(key)),
             observe=self._observe,
         )
         health = f"http://{self.admin.address}/readyz" if self.admin else "admin.enabled is false"
@@ -136,13 +141,17 @@ class Service:
         """Not ready at once; what was accepted is answered; then everything is closed."""
         self._stopping = self._endpoint.draining = True
         self._log.info("stopping", in_flight=self.gate.in_flight)
-        server = self.config.server
+        server, listening = self.config.server, self._servers[0]
         if self.hooks.inherited:
             # New connections wait in the socket's queue for the successor.
-            self._servers[0].close()
-        cut = await self._hook_server.drain(linger_seconds=server.linger_seconds, grace_seconds=server.grace_seconds)
-        self._servers[0].close()
-        cut += await self._hook_server.drain(linger_seconds=0.0, grace_seconds=0.2)
+            listening.close()
+        cut = await self._hook_server.drain(
+            linger_seconds=server.linger_seconds,
+            grace_seconds=server.grace_seconds,
+            stop_listening=None if self.hooks.inherited else listening.close,
+        )
+        # What was closed just now ends in the loop's next turns.
+        await self._hook_server.drain(linger_seconds=0.0, grace_seconds=0.2)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,6 +1,5 @@
 """One record a request, and records of what happens to the service itself."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +7,6 @@ import msgspec
 
 #: Raised when a field changes its meaning or goes away; new fields don't raise it.
 VERSION = 1
-
-_CUT_CHARACTERS = 2000
 
 
 class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,7 +68,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     permission_mode: str = ""
     #: The session's working directory.
     cwd: str = ""
-    #: The tool's input, its long strings cut.
+    #: The tool's input, without secrets, its long strings cut.
     input: dict[str, Any] = {}
     #: The facts that policies were given, their long strings cut.
     facts: dict[str, Any] = {}
@@ -126,22 +123,3 @@ class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True):
 def now() -> str:
     """Gives the time in UTC with microseconds (RFC 3339)."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def shortened(value: Any) -> Any:
-    """Gives a JSON value whose strings are cut at a bound, with a mark that says how long they were."""
-    if isinstance(value, str):
-        return value if len(value) <= _CUT_CHARACTERS else f"{value[:_CUT_CHARACTERS]}… (cut, {len(value)} characters)"
-    if isinstance(value, dict):
-        return {key: shortened(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [shortened(item) for item in value]
-    return value
-
-
-def line(record: Record | ServiceRecord) -> bytes:
-    """Gives a record as one line of JSON. Text that has no UTF-8 form is written with marks: no answer goes unrecorded."""
-    try:
-        return msgspec.json.encode(record) + b"\n"
-    except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(record)).encode("ascii") + b"\n"
