@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential, wait_random
 
 from hookgate.errors import ErrorKind, GateError
 from hookgate.pdp.channel import Transport
@@ -47,7 +47,7 @@ class PdpClient:
         return await self._transport(request, left)
 
     async def _again(self, request: bytes, deadline: float) -> bytes:
-        wait = wait_exponential_jitter(initial=0.02, max=0.25, jitter=0.02)
+        wait = wait_exponential(multiplier=0.02, max=0.25) + wait_random(0, 0.02)
         loop = asyncio.get_running_loop()
 
         def out_of_time(state: RetryCallState) -> bool:
