@@ -1,0 +1,1 @@
+"""Benchmarks: Hookgate beside the bare PDP, in one run, on one machine."""

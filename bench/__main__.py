@@ -1,0 +1,97 @@
+"""`python -m bench`: Hookgate beside the bare PDP. `python -m bench rooms`: what each step of a decision costs."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bench import rooms
+from bench.environment import environment
+from bench.payloads import Payload, payloads
+from bench.report import as_json, show
+from bench.run import Plan, run
+from bench.ways import Way, ways_here
+from bench.window import WrongAnswerError
+from hookgate.binaries import BinaryError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    *,
+    short: Annotated[bool, typer.Option("--short", help="All payloads once, within a minute.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.01, help="For each way in each repetition [1; short: 0.2].")
+    ] = None,
+    repetitions: Annotated[int | None, typer.Option(min=1, help="Interleaved repetitions [5; short: 1].")] = None,
+    payload: Annotated[list[str] | None, typer.Option(help="Only this payload; may be repeated.")] = None,
+    callers: Annotated[list[int] | None, typer.Option(min=1, help="Only so many callers; may be repeated.")] = None,
+    way: Annotated[list[Way] | None, typer.Option(help="Only this way; may be repeated.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the results to this file, with each repetition.")] = None,
+) -> None:
+    """Measure Hookgate beside the bare PDP. Ends with an error only if an answer was wrong, however long it took."""
+    if context.invoked_subcommand:
+        return
+    plan = Plan(
+        payloads=chosen(payload),
+        callers=tuple(callers or ((1, 16) if short else (1, 16, 64))),
+        ways=tuple(way or ways_here()),
+        seconds=seconds or (0.2 if short else 1.0),
+        repetitions=repetitions or (1 if short else 5),
+        restarts=1 if short else 5,
+    )
+    before = environment()
+    # A wide table in a file or a pipe must not be folded to 80 columns.
+    console = Console() if Console().is_terminal else Console(width=140)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("start", total=plan.cells)
+
+            def step(what: str) -> None:
+                progress.update(task, description=what, advance=1)
+
+            result = run(plan, step=step)
+    except WrongAnswerError as error:
+        stop(f"a wrong answer: {error}")
+    show(console, before, plan, result)
+    if json is not None:
+        json.write_bytes(as_json(before, plan, result))
+
+
+@app.command("rooms")
+def of_rooms(
+    payload: Annotated[list[str] | None, typer.Option(help="Only this payload; may be repeated.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.001, help="For each step.")] = 0.5,
+    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+) -> None:
+    """Measure each step of a decision, inside one process."""
+    rooms.run(chosen(payload), seconds=seconds, json=json)
+
+
+def chosen(names: list[str] | None) -> tuple[Payload, ...]:
+    """Gives the payloads of these names, or all."""
+    found = payloads()
+    known = [one.name for one in found]
+    for name in names or ():
+        if name not in known:
+            stop(f"no payload {name!r}; there are: {', '.join(known)}")
+    return tuple(one for one in found if not names or one.name in names)
+
+
+def stop(message: str) -> NoReturn:
+    """Ends with one line."""
+    typer.echo(f"bench: {message}", err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except BinaryError as error:
+        typer.echo(f"bench: {error} (run: make cerbos)", err=True)
+        raise SystemExit(1) from None
