@@ -254,18 +254,18 @@ def metrics() -> list[MetricWrapperBase]:
 
 def exposed(metric: MetricWrapperBase) -> list[str]:
     """Gives the names of a metric's samples."""
-    name = metric._name
+    name = str(metric._name)
     if metric._type == "histogram":
         return [f"{name}_bucket", f"{name}_sum", f"{name}_count"]
-    return [name + {"counter": "_total", "info": "_info"}.get(metric._type, "")]
+    return [name + {"counter": "_total", "info": "_info"}.get(str(metric._type), "")]
 
 
 def metric_table() -> list[str]:
     """Every metric as exposed, and the values of the labels."""
     rows = []
     for metric in metrics():
-        name = metric._name if metric._type == "histogram" else exposed(metric)[0]
-        labels = ", ".join(f"`{label}`" for label in metric._labelnames or words.INFO_LABELS.get(str(name), ()))
+        name = str(metric._name) if metric._type == "histogram" else exposed(metric)[0]
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames or words.INFO_LABELS.get(name, ()))
         kind = "gauge" if metric._type == "info" else metric._type
         rows.append([f"`{name}`", str(kind), labels, str(metric._documentation)])
     lines = table(["metric", "type", "labels", "what it counts or shows"], rows)
