@@ -1,13 +1,10 @@
 """The question's bytes, read back by protobuf itself."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from cerbos.request.v1.request_pb2 import CheckResourcesRequest
-from google._upb import _message
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,18 +17,9 @@ from hookgate.hooks.event import event_from
 from hookgate.identity.principal import Principal, Source
 from hookgate.pdp.question import question_for
 from hookgate.pdp.request import Question, encode
+from hookgate.pdp.response import allow_deep_answers
 from hookgate.recorded import Recorded
 from tests.unit.strategies import sent_objects, text
-
-
-@contextmanager
-def deep_messages() -> Iterator[None]:
-    """Lets protobuf read messages as deep as the PDP does; Python's own bound is 100 messages, 33 levels of JSON."""
-    _message.SetAllowOversizeProtos(True)
-    try:
-        yield
-    finally:
-        _message.SetAllowOversizeProtos(False)
 
 
 def question(attributes: dict[str, Any], **changes: Any) -> Question:
@@ -77,12 +65,12 @@ def test_deeply_nested_json_arrives_too(levels: int, mixed: bool) -> None:
     value: Any = "bottom"
     for level in range(levels - 1):
         value = {"a": value} if mixed and level % 2 else [value]
-    with deep_messages():
-        found = told(question({"deep": value})).resources[0].resource.attr["deep"]
-        for _ in range(levels - 1):
-            kind = found.WhichOneof("kind")
-            found = found.struct_value.fields["a"] if kind == "struct_value" else found.list_value.values[0]
-        assert found.string_value == "bottom"
+    allow_deep_answers()
+    found = told(question({"deep": value})).resources[0].resource.attr["deep"]
+    for _ in range(levels - 1):
+        kind = found.WhichOneof("kind")
+        found = found.struct_value.fields["a"] if kind == "struct_value" else found.list_value.values[0]
+    assert found.string_value == "bottom"
 
 
 @given(name=text, roles=st.lists(text, max_size=3), scope=text, action=text, kind=text)

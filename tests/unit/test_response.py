@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 from cerbos.effect.v1 import effect_pb2
+from cerbos.engine.v1.engine_pb2 import OutputEntry
 from cerbos.response.v1.response_pb2 import CheckResourcesResponse
 from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import ListValue, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hookgate.errors import ErrorKind, GateError
 from hookgate.pdp.decision import Decision, Effect, Output
 from hookgate.pdp.request import Question
-from hookgate.pdp.response import decode
+from hookgate.pdp.response import MAX_LEVELS, allow_deep_answers, decode
 from tests.unit.strategies import json_values
 
 QUESTION = Question("r", "PreToolUse", "i", "Bash", {}, "alex", ("eng",), {})
@@ -76,6 +78,41 @@ def test_validation_errors_are_told() -> None:
 def test_an_output_of_any_shape_is_read_as_it_was_sent(value: Any) -> None:
     (found,) = told(outputs=[{"src": "p#r", "val": value}]).outputs
     assert json.dumps(found.value, sort_keys=True) == json.dumps(value, sort_keys=True)
+
+
+def field(number: int, content: bytes) -> bytes:
+    """One length-delimited field on protobuf's wire."""
+    length, size = b"", len(content)
+    while size > 127:
+        length += bytes([size & 127 | 128])
+        size >>= 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+def nested(levels: int) -> bytes:
+    """An answer with lists in lists as its output, written by hand: protobuf itself would not."""
+    list_value, values = Value.LIST_VALUE_FIELD_NUMBER, ListValue.VALUES_FIELD_NUMBER
+    value = field(list_value, b"")
+    for _ in range(levels - 1):
+        value = field(list_value, field(values, value))
+    entry = CheckResourcesResponse.ResultEntry
+    output = field(OutputEntry.SRC_FIELD_NUMBER, b"p#r") + field(OutputEntry.VAL_FIELD_NUMBER, value)
+    told = response().results[0].SerializeToString() + field(entry.OUTPUTS_FIELD_NUMBER, output)
+    return field(CheckResourcesResponse.REQUEST_ID_FIELD_NUMBER, b"r") + field(
+        CheckResourcesResponse.RESULTS_FIELD_NUMBER, told
+    )
+
+
+def test_an_output_is_read_as_deep_as_payloads_go_and_beyond_its_bound_makes_no_sense() -> None:
+    allow_deep_answers()
+    value = decode(nested(MAX_LEVELS), QUESTION, 0.0).outputs[0].value
+    for _ in range(MAX_LEVELS - 1):
+        (value,) = value
+    assert value == []
+    for levels in (MAX_LEVELS + 1, 1000, 5000):
+        with pytest.raises(GateError) as caught:
+            decode(nested(levels), QUESTION, 0.0)
+        assert caught.value.kind is ErrorKind.PDP_NONSENSE
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,8 @@ class Canary:
                 faults += [f"{probe.name}: {fault}"] if fault else []
         except GateError as error:
             return Findings(CanaryState.UNREACHABLE, (str(error),), strict)
+        except Exception as error:  # noqa: BLE001 (a bug must not end the asking, and with it readiness and trust)
+            return Findings(CanaryState.UNREACHABLE, (f"internal: {type(error).__name__}",), strict)
         if faults:
             return Findings(CanaryState.WRONG, tuple(faults), strict)
         return Findings(CanaryState.ABSENT if absent else CanaryState.OK, (), strict)

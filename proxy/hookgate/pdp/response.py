@@ -20,6 +20,9 @@ except ImportError:  # protobuf without its compiled part
         decoder.SetRecursionLimit(10_000 if allow else 100)
 
 
+#: Of JSON in an output: a payload of a hundred, and what a policy puts around it.
+MAX_LEVELS = 150
+
 _EFFECTS = {effect_pb2.EFFECT_ALLOW: Effect.ALLOW, effect_pb2.EFFECT_DENY: Effect.DENY}
 
 
@@ -73,12 +76,14 @@ def _outputs(result: CheckResourcesResponse.ResultEntry, action: str) -> tuple[O
     return tuple(found)
 
 
-def _plain(value: Value) -> Any:
+def _plain(value: Value, levels: int = MAX_LEVELS) -> Any:
+    if levels == 0:
+        raise _nonsense(f"an output nested deeper than {MAX_LEVELS} levels")
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
-        return {key: _plain(item) for key, item in value.struct_value.fields.items()}
+        return {key: _plain(item, levels - 1) for key, item in value.struct_value.fields.items()}
     if kind == "list_value":
-        return [_plain(item) for item in value.list_value.values]
+        return [_plain(item, levels - 1) for item in value.list_value.values]
     if kind is None or kind == "null_value":
         return None
     return getattr(value, kind)
