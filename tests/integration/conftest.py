@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.stand_in import ALLOW, StandInPdp, says
+from tests.integration.stand_in import StandInPdp
 from tests.support.service import ServiceProcess
 
 Serving = Callable[..., ServiceProcess]
@@ -42,8 +42,7 @@ def stand_in_server() -> Iterator[StandInPdp]:
 @pytest.fixture
 def stand_in(stand_in_server: StandInPdp) -> StandInPdp:
     """A gRPC server in the PDP's place that allows everything until the test tells it else."""
-    stand_in_server.behaviour = says(ALLOW)
-    stand_in_server.requests.clear()
+    stand_in_server.forget()
     return stand_in_server
 
 

@@ -101,9 +101,7 @@ class StandInPdp:
     """One server on a port of its own. The canary is told that there is no policy for it, unless `canary` says else."""
 
     def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
-        self.requests: list[CheckResourcesRequest] = []
-        self.behaviour: Behaviour = says(ALLOW)
-        self.canary: Behaviour = lambda request, context: response(request, DENY, policy="NO_MATCH").SerializeToString()
+        self.forget()
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         self._server = grpc.server(ThreadPoolExecutor(32), options=options)
         # Bytes out, so that it can answer what is no message.
@@ -118,9 +116,15 @@ class StandInPdp:
             self._server.add_secure_port(local, credentials) if credentials else self._server.add_insecure_port(local)
         )
         self.address = f"127.0.0.1:{port}"
+        self._server.start()
+
+    def forget(self) -> None:
+        """Begins anew: nothing asked yet, everything allowed, no policy for the canary."""
+        self.requests: list[CheckResourcesRequest] = []
         #: The names in the certificates of those who asked.
         self.callers: list[set[bytes]] = []
-        self._server.start()
+        self.behaviour: Behaviour = says(ALLOW)
+        self.canary: Behaviour = lambda request, context: response(request, DENY, policy="NO_MATCH").SerializeToString()
 
     def about(self, session_id: str) -> list[Asked]:
         """Gives what was asked about one session, in order."""

@@ -241,9 +241,3 @@ class TestReadiness:
         service = make_service(stand_in.address, ready=False)
         assert decide(service).record["outcome"] == "allow"
         assert state(service) in ("unknown", "unreachable")
-
-
-@pytest.fixture(autouse=True)
-def told_the_usual(stand_in_server: StandInPdp) -> None:
-    """Each test begins with a stand-in that has no canary policy."""
-    stand_in_server.canary = lambda request, context: response(request, ALLOW, policy="NO_MATCH").SerializeToString()

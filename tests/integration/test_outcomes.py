@@ -142,7 +142,7 @@ class TestBeforeATool:
 
     def test_an_allow_that_an_output_speaks_out_is_an_allow(self, service: ServiceProcess) -> None:
         decided = call(service, "AllowAloud")
-        assert (decided.permission, decided.reason) == ("allow", "Known.")
+        assert (decided.permission, decided.reason) == ("allow", f"Known. [hookgate {decided.record['id']}]")
         assert decided.record["outcome"] == "allow"
 
     @pytest.mark.parametrize("tool", ["AllowSilently", "AllowUnreadably", "AllowWithBrokenOutput"])
