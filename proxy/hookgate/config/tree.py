@@ -32,7 +32,11 @@ class Server(_Section, frozen=True):
         ),
     ] = 3600.0
     first_request_seconds: Annotated[
-        float, Meta(gt=0, description="How long a new connection may stay silent before its first request.")
+        float,
+        Meta(
+            gt=0,
+            description="How long a new connection may stay silent, and how long a request's head may take to come.",
+        ),
     ] = 5.0
     grace_seconds: Annotated[
         float, Meta(gt=0, description="On SIGTERM: how long running decisions may take to finish.")
@@ -163,7 +167,9 @@ class Limits(_Section, frozen=True):
             "`facts.truncated`.",
         ),
     ] = 64 * 1024
-    header_bytes: Annotated[int, Meta(ge=8190, description="Largest header field.")] = 64 * 1024
+    header_bytes: Annotated[
+        int, Meta(ge=8190, description="Largest header field; all of a request together may be four times as large.")
+    ] = 64 * 1024
     connections: Annotated[
         int, Meta(ge=8, description="Open connections; beyond it the one that has been idle longest is closed.")
     ] = 4096
