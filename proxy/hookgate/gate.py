@@ -106,7 +106,8 @@ class Gate:
             cut_bytes=config.limits.tool_response_bytes,
             whole_bytes=config.pdp.max_request_bytes,
         )
-        self._kinds_with_policy: set[str] = set()
+        #: With their scope: one scope may lack a policy that another has.
+        self._kinds_with_policy: set[tuple[str, str]] = set()
         self.in_flight = 0
 
     def time_to_decide(self, received: float) -> float:
@@ -166,9 +167,9 @@ class Gate:
             deadline = self.time_to_decide(request.received)
             decision = await self._ask(case, event, principal, scope, deadline)
             if decision.no_match:
-                case.verdict, answer = self._no_match(case, event)
+                case.verdict, answer = self._no_match(case, event, scope)
                 return answer
-            self._kinds_with_policy.add(event.name)
+            self._kinds_with_policy.add((event.name, scope))
             verdict = self._verdict(decision, event)
             if verdict.updated_input is not None:
                 changed = event.with_input(verdict.updated_input)
@@ -214,20 +215,20 @@ class Gate:
             return unstable(second)
         return stricter(first, second)
 
-    def _no_match(self, case: Case, event: HookEvent) -> tuple[Verdict, Answer]:
-        if event.name in self._kinds_with_policy:
-            self._policy_lost(event.name)
+    def _no_match(self, case: Case, event: HookEvent, scope: str) -> tuple[Verdict, Answer]:
+        if (event.name, scope) in self._kinds_with_policy:
+            self._policy_lost(event.name, scope)
         if event.name in self._config.pdp.required_kinds:
             raise GateError(ErrorKind.POLICY_MISSING, f"no policy for {event.name}")
         verdict = no_match_verdict(self._config.no_match)
         governed = is_governed(event.spec, self._config.on_error_events)
         return verdict, render(verdict, event.spec, case.id) if governed else EMPTY
 
-    def _policy_lost(self, event: str) -> None:
-        self._kinds_with_policy.discard(event)
+    def _policy_lost(self, event: str, scope: str) -> None:
+        self._kinds_with_policy.discard((event, scope))
         self._metrics.policy_lost.labels(self._metrics.labels.event(event)).inc()
-        self._log.error("policy_lost", event_name=event)
-        self.note("policy_lost", {"event": event})
+        self._log.error("policy_lost", event_name=event, scope=scope)
+        self.note("policy_lost", {"event": event, "scope": scope})
 
     def _error_answer(self, case: Case) -> Answer:
         return render_error(
