@@ -67,7 +67,8 @@ class Pdp:
             return "Starting gRPC server" in (self.directory / "log").read_text() or self._accepts()
         with grpc.insecure_channel(self.address) as channel:
             try:
-                channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=0.5)
+                check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+                check(b"", timeout=0.5)
             except grpc.RpcError:
                 return False
             return True
