@@ -7,8 +7,8 @@ from pathlib import Path
 from hookgate.config.tree import Config
 
 #: As the PDP demands it (Cerbos: schema of a resource's scope).
-_SCOPE = re.compile(r"^(|\.|[0-9a-zA-Z][\w\-]*(\.\w[\w\-]*)*)$")
-_EVENT = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
+_SCOPE = re.compile(r"(|\.|[0-9a-zA-Z][\w\-]*(\.\w[\w\-]*)*)", re.ASCII)
+_EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 def cross_check(config: Config) -> list[str]:
@@ -19,7 +19,7 @@ def cross_check(config: Config) -> list[str]:
         faults += [
             f"{where}[{i}]: expected the name of an event, got {name!r}"
             for i, name in enumerate(events)
-            if not _EVENT.match(name)
+            if not _EVENT.fullmatch(name)
         ]
     for i, rule in enumerate(config.rollout):
         if not (rule.users or rule.roles or rule.groups):
@@ -37,7 +37,7 @@ def cross_check(config: Config) -> list[str]:
 def _pdp(config: Config) -> list[str]:
     pdp, faults = config.pdp, []
     for where, scope in [("pdp.scope", pdp.scope), *((f"pdp.scopes[{i}]", s) for i, s in enumerate(pdp.scopes))]:
-        if not _SCOPE.match(scope):
+        if not _SCOPE.fullmatch(scope):
             faults.append(
                 f"{where}: {scope!r} is no scope that Cerbos takes (letters, digits, - and _, parted by dots)"
             )

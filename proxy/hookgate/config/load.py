@@ -18,6 +18,7 @@ from hookgate.config.tree import Config
 #: the variables that Kubernetes makes for a Service called `hookgate`.
 ENV_PREFIX = "HOOKGATE__"
 
+_TOO_DEEP = "nested too deeply (does an alias hold itself?)"
 _VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
@@ -47,6 +48,8 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
             tree = yaml.load(text, _UniqueKeys)  # noqa: S506 (a SafeLoader)
         except yaml.YAMLError as error:
             raise ConfigError(source, [_yaml_fault(error)]) from None
+        except RecursionError:
+            raise ConfigError(source, [_TOO_DEEP]) from None
     return parse(tree, environ, source)
 
 
@@ -57,7 +60,10 @@ def parse(tree: Any, environ: Mapping[str, str] = os.environ, source: str = "con
         tree = {}
     if not isinstance(tree, dict):
         raise ConfigError(source, [f"expected a mapping of settings, got {shown(tree)}"])
-    tree = _expand(tree, environ, "", faults)
+    try:
+        tree = _expand(tree, environ, "", faults)
+    except RecursionError:
+        raise ConfigError(source, [_TOO_DEEP]) from None
     _overlay(tree, environ, faults)
     config: Config | None = _struct(Config, tree, "", faults)
     if faults or config is None:
@@ -73,7 +79,15 @@ def schema() -> dict[str, Any]:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key given twice, where PyYAML would silently take the last."""
+    """YAML that refuses a key given twice, where PyYAML would silently take the last, and says where a value is none."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, AttributeError):  # what PyYAML lets through of `2026-13-45`, `0x_` or `!!timestamp x`
+            raise yaml.MarkedYAMLError(
+                problem=f"{shown(node.value)} is no {node.tag.rsplit(':', 1)[-1]}", problem_mark=node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -124,7 +138,7 @@ def _expand(value: Any, environ: Mapping[str, str], path: str, faults: list[str]
 def _scalar(text: str) -> Any:
     try:
         return yaml.load(text, _UniqueKeys)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return text
 
 

@@ -84,7 +84,7 @@ class Pdp(_Section, frozen=True):
         bool, Meta(description="Allow plaintext to a PDP that is neither on loopback nor on a unix socket.")
     ] = False
     policy_version: Annotated[
-        str, Meta(pattern=r"^\w*$", description="`resource.policy_version`; empty: `default`.")
+        str, Meta(pattern="^[0-9A-Za-z_]*$", description="`resource.policy_version`; empty: `default`.")
     ] = ""
     scope: Annotated[str, Meta(description="`resource.scope` of each request.")] = ""
     scopes: Annotated[
