@@ -142,9 +142,7 @@ class Gate:
         except Exception as error:  # noqa: BLE001 (whatever a bug raises, the client gets an answer)
             case.fail(ErrorKind.INTERNAL, type(error).__name__)
             self._log.error("internal", decision_id=case.id, exc_info=error)
-        if case.event is not None:
-            case.spec = case.event.spec
-        elif case.spec is None:
+        if case.spec is None:
             case.spec = hinted_spec(request.body)
             if case.error is ErrorKind.PAYLOAD_MALFORMED and case.spec is not None and not case.spec.obeys:
                 # What is broken may name another event in a spelling that was not found: denied, not let through.
@@ -159,7 +157,7 @@ class Gate:
         async with self._slots:
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
             event = event_from(await self._reader.read(request.body))
-            case.event = event
+            case.event, case.spec = event, event.spec
             scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
             if not self._canary.trusted:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))

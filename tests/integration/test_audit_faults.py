@@ -1,0 +1,382 @@
+"""A trail that can't be written: no decision goes unrecorded but where the operator allows it, and it heals by itself."""
+
+import contextlib
+import fcntl
+import functools
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, payload
+from tests.integration.stand_in import ALLOW, DENY, StandInPdp, says
+from tests.support.service import ServiceProcess
+from tests.support.wait import free_port, until
+
+MakeService = Callable[..., ServiceProcess]
+ON_ERROR = ("deny", "ask", "pass")
+#: The least that an answer says which no record proves.
+LAST = {"deny": "deny", "ask": "ask", "pass": ""}
+
+
+class Disk(Protocol):
+    """A place for the trail that can be filled up."""
+
+    directory: Path
+
+    def fill(self, *services: ServiceProcess) -> None:
+        """From now on nothing more can be written."""
+
+    def free(self, *services: ServiceProcess) -> None:
+        """There is room again."""
+
+
+class SmallDisk:
+    """A file system of 256 KiB of its own; only root can mount one."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._filler = directory / "filler"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", directory], check=True, capture_output=True)
+
+    def fill(self, *services: ServiceProcess) -> None:
+        with self._filler.open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(512))
+        for service in services:
+            # What is left of the file's own last page.
+            until(functools.partial(_is_stuck, service), what="the last page to be full")
+
+    def free(self, *services: ServiceProcess) -> None:
+        self._filler.unlink()
+
+    def read_only(self) -> None:
+        """Nothing can be made or changed on it any more."""
+        subprocess.run(["mount", "-o", "remount,ro", self.directory], check=True, capture_output=True)
+
+    def remove(self) -> None:
+        """Unmounts it."""
+        subprocess.run(["umount", "--lazy", self.directory], check=True, capture_output=True)
+
+
+def _is_stuck(service: ServiceProcess) -> bool:
+    file = Path(service.settings["audit"]["directory"]) / "records.jsonl"
+    before = file.stat().st_size
+    service.post(payload("PreToolUse.Bash"))
+    return file.stat().st_size == before
+
+
+class SizeLimit:
+    """Files that may not grow: what the kernel offers without being root."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def fill(self, *services: ServiceProcess) -> None:
+        for service in services:
+            size = (Path(service.settings["audit"]["directory"]) / "records.jsonl").stat().st_size
+            self._limit(service, size)
+
+    def free(self, *services: ServiceProcess) -> None:
+        for service in services:
+            self._limit(service, resource.RLIM_INFINITY)
+
+    @staticmethod
+    def _limit(service: ServiceProcess, size: int) -> None:
+        assert service.process is not None
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk | None]:
+    """A file system of its own, where the tests may mount one."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    try:
+        disk = SmallDisk(directory)
+    except (subprocess.CalledProcessError, FileNotFoundError):
+        yield None
+        return
+    yield disk
+    disk.remove()
+
+
+@pytest.fixture(params=["a full disk", "a limit on files"])
+def disk(request: pytest.FixtureRequest, small_disk: SmallDisk | None, tmp_path: Path) -> Disk:
+    """Each way to have no room. Where no disk can be mounted, both are the limit."""
+    return small_disk if small_disk and request.param == "a full disk" else SizeLimit(tmp_path)
+
+
+def trio(make_service: MakeService, address: str, disk: Disk, **more: Any) -> Mapping[str, ServiceProcess]:
+    """Starts three services that differ in `on_error`, with their trails on one disk."""
+    with ThreadPoolExecutor(len(ON_ERROR)) as pool:
+        made = pool.map(
+            lambda on_error: make_service(
+                address, {**more, "on_error": on_error, "audit": {"directory": str(disk.directory / on_error)}}
+            ),
+            ON_ERROR,
+        )
+        return dict(zip(ON_ERROR, made, strict=True))
+
+
+def sessions(service: ServiceProcess) -> list[str]:
+    """Gives the sessions on record, in order; fails where the file holds anything but whole lines."""
+    return [record["session_id"] for record in service.records()]
+
+
+def permission(answer: dict[str, Any]) -> str:
+    """Gives what PreToolUse is told; empty where it is told nothing."""
+    if not answer:
+        return ""
+    found: str = answer["hookSpecificOutput"]["permissionDecision"]
+    return found
+
+
+def call(service: ServiceProcess, session: str) -> str:
+    """Has a call decided about; gives what PreToolUse is told."""
+    return permission(service.post(payload("PreToolUse.Bash", session_id=session)))
+
+
+class TestNoRoom:
+    def test_is_answered_by_on_error_and_heals_by_itself(
+        self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
+    ) -> None:
+        services = trio(make_service, stand_in.address, disk)
+        for service in services.values():
+            assert call(service, "before") == ""
+        disk.fill(*services.values())
+        for on_error, service in services.items():
+            before = service.metric("hookgate_errors_total", kind="audit_unavailable")
+            answer = service.post(payload("PreToolUse.Bash", session_id="during"))
+            assert permission(answer) == LAST[on_error]
+            if answer:
+                reason = answer["hookSpecificOutput"]["permissionDecisionReason"]
+                assert "Hookgate could not decide (audit_unavailable)" in reason
+            assert service.metric("hookgate_errors_total", kind="audit_unavailable") == before + 1
+            until(lambda service=service: service.log_events("audit_unavailable"), what="the log line")  # type: ignore[misc]
+            assert service.log_events("audit_unavailable")[-1]["level"] == "error"
+            assert service.get("/livez")[0] == 200
+        disk.free(*services.values())
+        for service in services.values():
+            assert call(service, "after") == ""
+            assert sessions(service)[-1] == "after"
+            assert "during" not in sessions(service)
+            assert "before" in sessions(service)
+
+    def test_is_told_in_each_event_s_own_form_and_stops_no_other(
+        self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
+    ) -> None:
+        services = trio(make_service, stand_in.address, disk)
+        disk.fill(*services.values())
+        prompts = {name: one.post(payload("PermissionRequest.Bash")) for name, one in services.items()}
+        assert prompts["deny"]["hookSpecificOutput"]["decision"]["behavior"] == "deny"
+        assert (prompts["ask"], prompts["pass"]) == ({}, {})
+        changes = [one.post(payload("ConfigChange")).get("decision") for one in services.values()]
+        assert changes == ["block", "block", None]
+        # To block an agent's stopping would make it go on and on.
+        for name in ("Stop", "SubagentStop", "UserPromptSubmit", "PostToolUse.Bash", "Notification.idle_prompt"):
+            assert [one.post(payload(name)) for one in services.values()] == [{}, {}, {}], name
+
+    def test_weakens_no_denial(self, make_service: MakeService, stand_in: StandInPdp, disk: Disk) -> None:
+        stand_in.behaviour = says(DENY, {"hookSpecificOutput": {"permissionDecisionReason": "By policy."}})
+        services = trio(make_service, stand_in.address, disk)
+        disk.fill(*services.values())
+        for service in services.values():
+            assert call(service, "denied") == "deny"
+
+    def test_stops_nothing_where_the_trail_is_not_required(
+        self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
+    ) -> None:
+        stand_in.behaviour = says(ALLOW, {"hookSpecificOutput": {"permissionDecision": "allow"}})
+        audit = {"directory": str(disk.directory / "audit"), "required": False}
+        service = make_service(stand_in.address, {"audit": audit})
+        assert call(service, "before") == "allow"
+        disk.fill(service)
+        before = service.metric("hookgate_errors_total", kind="audit_unavailable")
+        assert call(service, "during") == "allow"
+        assert service.metric("hookgate_errors_total", kind="audit_unavailable") == before + 1
+        until(lambda: service.log_events("audit_unavailable"), what="the log line")
+        assert service.log_events("audit_unavailable")[-1]["required"] is False
+
+    def test_leaves_observed_calls_alone(self, make_service: MakeService, stand_in: StandInPdp, disk: Disk) -> None:
+        audit = {"directory": str(disk.directory / "audit")}
+        service = make_service(stand_in.address, {"mode": "observe", "audit": audit})
+        disk.fill(service)
+        assert call(service, "observed") == ""
+        assert service.metric("hookgate_errors_total", kind="audit_unavailable") >= 1
+
+    def test_leaves_only_whole_lines_under_load(
+        self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
+    ) -> None:
+        service = make_service(stand_in.address, {"audit": {"directory": str(disk.directory / "audit")}})
+        with ThreadPoolExecutor(8) as pool:
+            told = dict(zip(range(120), pool.map(lambda n: call(service, f"a{n}"), range(120)), strict=True))
+            disk.fill(service)
+            told_full = list(pool.map(lambda n: call(service, f"b{n}"), range(40)))
+            disk.free(service)
+            told_again = list(pool.map(lambda n: call(service, f"c{n}"), range(40)))
+        found = set(sessions(service))
+        assert {f"a{n}" for n, answer in told.items() if answer == ""} <= found
+        assert set(told_full) == {"deny"}
+        assert not any(session.startswith("b") for session in found)
+        assert set(told_again) == {""}
+        assert {f"c{n}" for n in range(40)} <= found
+
+
+class TestStarting:
+    @staticmethod
+    def refused(directory: Path, tmp_path: Path) -> str:
+        """Starts a service that must refuse; gives the line that it says."""
+        configuration = tmp_path / "hookgate.yaml"
+        settings = {
+            "pdp": {"address": "unix:nowhere"},
+            "server": {"port": free_port()},
+            "admin": {"port": free_port()},
+            "audit": {"directory": str(directory)},
+        }
+        configuration.write_text(yaml.safe_dump(settings))
+        told = subprocess.run(
+            [sys.executable, "-m", "hookgate", "serve", "--config", str(configuration)],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "proxy")},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert told.returncode == 1
+        assert len(told.stderr.splitlines()) == 1, told.stderr
+        return told.stderr
+
+    def test_in_a_directory_that_can_t_be_made_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        line = self.refused(tmp_path / "file" / "audit", tmp_path)
+        assert line.startswith(f"hookgate: audit.directory: {tmp_path / 'file' / 'audit'}: ")
+
+    def test_in_a_directory_that_can_t_be_written_is_refused(
+        self, small_disk: SmallDisk | None, tmp_path: Path
+    ) -> None:
+        directory = small_disk.directory if small_disk else tmp_path / "closed"
+        if small_disk:
+            # Permissions do not hold root back, a read-only file system does.
+            small_disk.read_only()
+        else:
+            directory.mkdir(mode=0o500)
+        line = self.refused(directory, tmp_path)
+        assert line.startswith(f"hookgate: audit.directory: {directory}: ")
+
+    def test_on_a_full_disk_is_refused_and_possible_again_with_room(
+        self, small_disk: SmallDisk | None, tmp_path: Path, make_service: MakeService, stand_in: StandInPdp
+    ) -> None:
+        if small_disk is None:
+            pytest.skip("only root can mount a disk to fill up; a start without room for files is tested there")
+        small_disk.fill()
+        line = self.refused(small_disk.directory / "audit", tmp_path)
+        assert line.startswith("hookgate: audit.directory: ")
+        assert "No space left on device" in line
+        small_disk.free()
+        service = make_service(stand_in.address, {"audit": {"directory": str(small_disk.directory / "audit")}})
+        assert call(service, "after") == ""
+        assert sessions(service) == ["after"]
+
+    def test_makes_a_directory_that_only_its_owner_can_read(
+        self, make_service: MakeService, stand_in: StandInPdp, tmp_path: Path
+    ) -> None:
+        directory = tmp_path / "some" / "where"
+        service = make_service(stand_in.address, {"audit": {"directory": str(directory)}})
+        call(service, "any")
+        assert directory.stat().st_mode & 0o777 == 0o700
+        assert {file.stat().st_mode & 0o777 for file in directory.iterdir()} == {0o600}
+
+
+class HangingFile:
+    """A pipe in the journal's place: once it is full, a write to it hangs as one to a stuck disk does, until it is read."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700)
+        path = directory / "records.jsonl"
+        os.mkfifo(path, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        fcntl.fcntl(self._file, fcntl.F_SETPIPE_SZ, 4096)
+        self._read = b""
+
+    def records(self) -> list[dict[str, Any]]:
+        """Gives the whole lines that could be read so far."""
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._file, 65536):
+                self._read += data
+        return [json.loads(line) for line in self._read.split(b"\n")[:-1]]
+
+    def close(self) -> None:
+        """Lets it go."""
+        os.close(self._file)
+
+
+class TestHangingDisk:
+    DEADLINE_SECONDS = 0.6
+
+    @pytest.fixture
+    def hanging(self, tmp_path: Path) -> Iterator[HangingFile]:
+        file = HangingFile(tmp_path / "audit")
+        yield file
+        file.close()
+
+    @pytest.fixture
+    def service(
+        self, make_service: MakeService, stand_in: StandInPdp, tmp_path: Path, hanging: HangingFile
+    ) -> ServiceProcess:
+        settings = {
+            "audit": {"directory": str(tmp_path / "audit")},
+            "decision": {"deadline_seconds": self.DEADLINE_SECONDS},
+        }
+        return make_service(stand_in.address, settings)
+
+    def hang(self, service: ServiceProcess) -> None:
+        """Writes until a write hangs."""
+        until(lambda: call(service, "filling") == "deny", what="a write to hang")
+
+    def test_denies_within_the_deadline_and_holds_nobody_up(
+        self, service: ServiceProcess, hanging: HangingFile
+    ) -> None:
+        self.hang(service)
+        with ThreadPoolExecutor(20) as pool:
+            begun = time.monotonic()
+            told = set(pool.map(lambda n: call(service, f"s{n}"), range(20)))
+            took = time.monotonic() - begun
+        assert told == {"deny"}
+        assert took < self.DEADLINE_SECONDS * 5
+        assert service.get("/livez")[0] == 200
+        assert service.metric("hookgate_errors_total", kind="audit_unavailable") >= 21
+
+    def test_heals_by_itself_and_then_tells_what_was_really_answered(
+        self, service: ServiceProcess, hanging: HangingFile
+    ) -> None:
+        self.hang(service)
+        assert call(service, "late") == "deny"
+        until(lambda: _session(hanging, "healed", service), what="decisions to be recorded again")
+        found = hanging.records()
+        late = next(record for record in found if record.get("session_id") == "late")
+        assert late["outcome"] == "allow"
+        corrected = [record["detail"] for record in found if record["type"] == "answer"]
+        mine = next(detail for detail in corrected if detail["decision"] == late["id"])
+        assert mine["error"] == "audit_unavailable"
+        assert permission(mine["answer"]) == "deny"
+
+    def test_does_not_keep_the_service_from_ending(self, service: ServiceProcess, hanging: HangingFile) -> None:
+        self.hang(service)
+        assert service.stop(number=signal.SIGTERM) == 0
+
+
+def _session(hanging: HangingFile, session: str, service: ServiceProcess) -> bool:
+    """Reads what is there, and has a call decided about; gives whether it was let through."""
+    hanging.records()
+    return call(service, session) == ""
