@@ -95,7 +95,7 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         error_detail=case.error_detail,
         call_id=decision.call_id if decision else "",
         answer=sent.body,
-        would_answer=None if sent is intended or case.mode is Mode.ENFORCE else intended.body,
+        would_answer=None if case.mode is Mode.ENFORCE else intended.body,
         unenforceable=intended.unenforceable,
         pdp_seconds=round(case.pdp_seconds, 6),
         total_seconds=round(case.total_seconds, 6),
