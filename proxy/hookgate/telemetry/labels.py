@@ -56,7 +56,7 @@ class Labels:
             return name
         if not name.startswith("mcp__"):
             return "other"
-        server = name.split("__", 2)[1]
+        server = name.split("__", 2)[1][:64]
         if server in self._servers:
             return f"mcp:{server}"
         if (
@@ -64,8 +64,8 @@ class Labels:
             and server.isascii()
             and server.replace("-", "").replace("_", "").isalnum()
         ):
-            self._servers.add(server[:64])
-            return f"mcp:{server[:64]}"
+            self._servers.add(server)
+            return f"mcp:{server}"
         return "mcp:other"
 
     @staticmethod
