@@ -55,10 +55,19 @@ def dev(
         binary = find_cerbos(say=_say)
         settings = _configuration(port, admin_port, observe=observe, state=state)
         uvloop.run(_run(settings, binary, policies, state))
-    except (BinaryError, CerbosError, StartError) as error:
+    except (BinaryError, CerbosError) as error:
         stop_with(str(error))
+    except StartError as error:
+        stop_with(_as_options(str(error)))
     except ConfigError as error:
         stop_with_config(error)
+
+
+def _as_options(fault: str) -> str:
+    """Names the options of this command where a fault names settings, of which it has no file."""
+    for setting, option in (("server.port", "--port"), ("admin.port", "--admin-port"), ("audit.directory", "--state")):
+        fault = fault.replace(setting, option)
+    return fault
 
 
 def _configuration(port: int, admin_port: int, *, observe: bool, state: Path) -> Config:
@@ -139,7 +148,7 @@ async def _keep(pdp: CerbosProcess, show: Callable[..., None]) -> None:
             try:
                 await pdp.start()
             except CerbosError as error:
-                show(f"[bold red]{error}[/]")
+                show(Text(str(error), style="bold red"))
                 await asyncio.sleep(_RESTART_SECONDS * 4)
             else:
                 show("The PDP is back.")
@@ -157,22 +166,28 @@ def _write_settings(state: Path, url: str) -> Path:
     return file
 
 
-def _welcome(service: Service, binary: Binary, policies: Path, url: str, file: Path, *, observe: bool) -> list[str]:
+def _welcome(
+    service: Service, binary: Binary, policies: Path, url: str, file: Path, *, observe: bool
+) -> list[str | Text]:
     findings = service.canary.findings
     admin = f"http://{service.admin.address}" if service.admin else ""
-    lines = [
+    lines: list[str | Text] = [
         f"Hookgate decides at {url}" + (" and only observes: it answers nothing." if observe else "."),
-        f"Policies: {policies}/ (Cerbos {binary.version}, live within seconds of a change; canary: {findings.state.value})",
-        f"Records:  {service.config.audit.directory}/records.jsonl    Metrics: {admin}/metrics",
+        Text(
+            f"Policies: {policies}/ (Cerbos {binary.version}, live within seconds of a change; canary: {findings.state.value})"
+        ),
+        Text(f"Records:  {service.config.audit.directory}/records.jsonl    Metrics: {admin}/metrics"),
         "",
-        f"  [bold]claude --settings {file}[/]      (Claude Code {LEAST_CLIENT_VERSION} or newer)",
+        Text.assemble(
+            "  ", (f"claude --settings {file}", "bold"), f"      (Claude Code {LEAST_CLIENT_VERSION} or newer)"
+        ),
         "  make demo, or hookgate demo                (three recorded calls, without a client)",
         "",
         "It runs as you and protects nothing from you. Ctrl-C ends it.",
         "",
     ]
     if binary.warning:
-        lines.insert(2, f"[yellow]{binary.warning}[/]")
+        lines.insert(2, Text(binary.warning, style="yellow"))
     return lines
 
 
