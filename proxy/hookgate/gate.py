@@ -124,7 +124,10 @@ class Gate:
             intended = await self._intended(case, request)
             sent = intended if case.mode is Mode.ENFORCE else EMPTY
             sent = await self._recorded(case, request, intended, sent)
-            self._reconcile(case, sent)
+            try:
+                self._reconcile(case, sent)
+            except Exception as error:  # noqa: BLE001 (likewise)
+                self._log.error("internal", decision_id=case.id, exc_info=error)
             return Reply(sent.encode(), case.id)
         finally:
             self.in_flight -= 1
@@ -243,12 +246,12 @@ class Gate:
         loop = asyncio.get_running_loop()
         deadline = request.received + self._config.decision.deadline_seconds
         case.total_seconds = time.perf_counter() - request.started
-        record = record_of(case, intended, sent)
         begun = time.perf_counter()
+        record: Record | None = None
         fault = ""
         try:
+            line, record = self._scribe.decision(record_of(case, intended, sent))
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
-            line, record = self._scribe.decision(record)
             written = self._journal.append(line)
             async with asyncio.timeout_at(max(deadline, loop.time() + 0.01)):
                 await asyncio.shield(written)
@@ -262,8 +265,9 @@ class Gate:
         self._metrics.journal_seconds.observe(time.perf_counter() - begun)
         if fault:
             sent = self._unrecorded(case, fault, sent)
-            _, record = self._scribe.decision(record_of(case, intended, sent))
         try:
+            if fault or record is None:
+                _, record = self._scribe.decision(record_of(case, intended, sent))
             self._tally.decided(record)
             self._observe(record)
         except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil an answer)
@@ -305,7 +309,10 @@ class Gate:
 
     def note(self, kind: str, detail: dict[str, object]) -> None:
         """Queues a record about the service itself; nobody waits for it."""
-        written = self._journal.append(
-            self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail))
-        )
+        try:
+            line = self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail))
+            written = self._journal.append(line)
+        except Exception as error:  # noqa: BLE001 (likewise)
+            self._log.error("internal", exc_info=error)
+            return
         written.add_done_callback(lambda done: done.exception())
