@@ -53,6 +53,7 @@ def dev(
     """
     try:
         binary = find_cerbos(say=_say)
+        _make(state)
         settings = _configuration(port, admin_port, observe=observe, state=state)
         uvloop.run(_run(settings, binary, policies, state))
     except (BinaryError, CerbosError) as error:
@@ -155,11 +156,18 @@ async def _keep(pdp: CerbosProcess, show: Callable[..., None]) -> None:
                 break
 
 
+def _make(state: Path) -> None:
+    """Before anything else would make it for all to read."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"--state {state}: can't be made: {error.strerror}") from None
+
+
 def _write_settings(state: Path, url: str) -> Path:
     file = state / "settings.json"
     content = settings_for(url, no_proxy=os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")))
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise StartError(f"--state {state}: can't write {file}: {error.strerror}") from None
