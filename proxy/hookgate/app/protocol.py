@@ -30,6 +30,7 @@ class HookProtocol(RequestHandler):
         self._server = server
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._answered = 0
         self._unreadable = False
         #: The body that what comes in belongs to, until its end.
         self._body: StreamReader = EMPTY_PAYLOAD
@@ -39,7 +40,7 @@ class HookProtocol(RequestHandler):
     @property
     def is_idle(self) -> bool:
         """Whether no request is being handled or waits to be."""
-        return self._gone is not None or (not self._request_in_progress and not self._messages)
+        return self._answered >= self._request_count
 
     @property
     def has_asked(self) -> bool:
@@ -85,6 +86,8 @@ class HookProtocol(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         response, reset = await super().finish_response(request, resp, start_time)
+        # Nothing behind the last answer of a connection is looked at.
+        self._answered = self._answered + 1 if response.keep_alive else self._request_count
         if reset:
             self._server.endpoint.undelivered(resp)
         elif self._unreadable and not response.keep_alive:
@@ -114,6 +117,13 @@ class HookProtocol(RequestHandler):
 
         return handler
 
+    def give_up(self) -> None:
+        """Waits no longer for a request; one that has begun is owed an answer, though its head does not end."""
+        if self._head_bytes and not self._unreadable:
+            self._refuse(TimeoutError())
+        else:
+            self.force_close()
+
     def log_exception(self, *args: Any, **kw: Any) -> None:
         self._server.report_fault(kw.get("exc_info"))
 
@@ -133,14 +143,7 @@ class HookProtocol(RequestHandler):
             return
 
     def _await_head(self) -> None:
-        self._head_timer = self._server.loop.call_later(self._server.first_request_seconds, self._head_overdue)
-
-    def _head_overdue(self) -> None:
-        """Nothing at all has come, or a request has begun and its head does not end: that one is owed an answer."""
-        if self._head_bytes:
-            self._refuse(TimeoutError())
-        else:
-            self.force_close()
+        self._head_timer = self._server.loop.call_later(self._server.first_request_seconds, self.give_up)
 
     def _refuse(self, error: Exception) -> None:
         """Queues an answer to what can't be read, as the parser's own errors are."""
@@ -211,7 +214,7 @@ class HookServer(web.Server):
         if len(self._open) > self._max_connections:
             idle = [one for one in self._open if one.is_idle and one is not connection]
             if idle:
-                min(idle, key=lambda one: (one.has_asked, one.last_active)).force_close()
+                min(idle, key=lambda one: (one.has_asked, one.last_active)).give_up()
         self._report_connections(len(self._open))
 
     def closed(self, connection: HookProtocol) -> None:
