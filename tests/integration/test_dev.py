@@ -148,9 +148,10 @@ class TestScreen:
         assert not UNSAFE.search("".join(lines))
         assert "[bold red]" in lines[0]
 
-    def test_shows_the_policies_state(self, development: Development) -> None:
-        # Beside decisions, from a process of its own.
-        assert development.running.until_said("polic", times=2, seconds=60)
+    def test_shows_what_the_check_of_the_policies_says(self, development: Development) -> None:
+        line = development.running.until_said("compiles; ", seconds=60)[0]
+        assert line.startswith(f"{development.policies}: compiles; ")
+        assert line.endswith("no warnings")
 
     def test_has_no_trace_of_a_fault(self, development: Development) -> None:
         assert not [line for line in development.running.lines if "Traceback" in line]
@@ -195,6 +196,15 @@ class TestEnd:
             json.loads(line) for line in (development.state / "audit" / "records.jsonl").read_text().splitlines()
         ]
         assert [record["type"] for record in records][-1] == "stop"
+
+    def test_may_come_while_the_policies_are_checked(self, develop: Callable[..., Development]) -> None:
+        development = develop()
+        # The check starts PDPs of its own.
+        until(lambda: len(list(development.temporary.iterdir())) > 1, seconds=60, what="the check's own PDP")
+        until(lambda: len(_naming(development.temporary)) > 1, what="the check's own PDP")
+        assert development.running.end() == 0
+        until(lambda: _naming(development.temporary) == [], what="all processes to be gone")
+        assert list(development.temporary.iterdir()) == []
 
     def test_may_come_before_it_has_begun(self, cerbos: Path, tmp_path: Path) -> None:
         running = Running("dev", "--state", str(tmp_path), "--port", "0", "--admin-port", "0")
@@ -280,6 +290,12 @@ class TestStartingInVain:
 def _cerbos(running: Running) -> list[int]:
     """Gives the PDP's process; what checks the policies beside it is none."""
     return [pid for pid in running.children() if "server" in _command(pid)]
+
+
+def _naming(path: Path) -> list[str]:
+    """Gives the command lines of all processes that name a path."""
+    told = subprocess.run(["ps", "-A", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in told.splitlines() if str(path) in line]
 
 
 def _command(pid: int) -> str:

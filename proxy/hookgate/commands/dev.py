@@ -30,6 +30,7 @@ from hookgate.telemetry.writer import LineWriter
 
 _RESTART_SECONDS = 0.5
 _READY_SECONDS = 10.0
+_CHECK_STOP_SECONDS = 5.0
 
 
 def dev(
@@ -105,20 +106,21 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
         settings = msgspec.structs.replace(settings, pdp=msgspec.structs.replace(settings.pdp, address=pdp.address))
         service = Service(settings, log, log_writer=writer, observe=lambda record: show(decision_line(record)))
         await service.start({})
-        keeper = asyncio.create_task(_keep(pdp, show))
+        beside = [asyncio.create_task(_keep(pdp, show))]
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(service.canary.asked.wait(), _READY_SECONDS)
             url = f"http://{service.hooks.address}{settings.server.path}"
             file = _write_settings(state, url)
             show(*_welcome(service, binary, policies, url, file, observe=settings.mode.value == "observe"))
-            checker = asyncio.create_task(_check(policies, show))
+            beside.append(asyncio.create_task(_check(policies, show)))
             await stop.wait()
-            checker.cancel()
             show("", "Stopping.")
         finally:
-            keeper.cancel()
+            for task in beside:
+                task.cancel()
             await service.stop()
+            await asyncio.gather(*beside, return_exceptions=True)
     finally:
         await pdp.stop()
         writer.close()
@@ -126,14 +128,23 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
 
 async def _check(policies: Path, show: Callable[..., None]) -> None:
     """Shows what `hookgate policies check` says, from a process of its own: decisions need not wait for it."""
-    command = [sys.executable, "-m", "hookgate", "policies", "check", str(policies)]
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        *(sys.executable, "-m", "hookgate", "policies", "check", str(policies)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # A terminal's Ctrl-C is for us.
+        start_new_session=True,
     )
     try:
         said, _ = await process.communicate()
     except asyncio.CancelledError:
+        # It has PDPs of its own, and ends them when it is interrupted, but not when it is killed.
         with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        try:
+            await asyncio.wait_for(process.wait(), _CHECK_STOP_SECONDS)
+        except TimeoutError:
             process.kill()
         raise
     show(Text(said.decode(errors="replace").rstrip(), style="dim"), "")
