@@ -144,6 +144,19 @@ async def test_a_small_hook_is_answered_at_once_beside_heads_that_fill_megabytes
         assert found.value()["decision"] == "block"
 
 
+async def test_heads_that_do_not_end_fill_no_memory_together_and_are_all_blocked(busy: ServiceProcess) -> None:
+    head = b"POST /ext/claude HTTP/1.1\r\nHost: x\r\n" + b"".join(
+        b"X-%d: %b\r\n" % (n, b"a" * 60_000) for n in range(4)
+    )
+    async with crowd(busy.port, 400, head) as opened:
+        begun = time.perf_counter()
+        assert (await exchange(busy.port, request())).value() == {}
+        assert time.perf_counter() - begun < SMALL_SECONDS
+        for reader in opened:
+            assert (await answer(reader)).value()["decision"] == "block"
+    assert memory_bytes(busy) < MEMORY_BYTES
+
+
 async def test_memory_is_given_back_after_all_this(busy: ServiceProcess) -> None:
     for _ in range(5):
         for found in await assert_small_hooks_go_on(busy, *[request(filled(b"x", 31 * MEBIBYTE))] * 2):

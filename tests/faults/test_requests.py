@@ -4,13 +4,14 @@ import asyncio
 import gzip
 import json
 import os
+import random
 import zlib
 from dataclasses import dataclass
 
 import pytest
 
-from hookgate.errors import ErrorKind
-from tests.faults.guard import Guard
+from hookgate.errors import ErrorKind, Side
+from tests.faults.guard import Guard, assert_valid
 from tests.faults.wire import (
     HOST,
     JSON,
@@ -468,3 +469,73 @@ async def test_no_part_of_a_request_that_may_hold_a_credential_is_repeated(guard
     assert secret not in json.dumps(guard.records())
     assert secret not in guard.service.log()
     assert secret not in guard.service.get("/metrics")[1]
+
+
+def mutated(number: int) -> bytes:
+    """Gives a request with some of its bytes replaced, removed, doubled, or words of HTTP put between them."""
+    chance = random.Random(number)
+    found = bytearray(
+        chance.choice([request(), request(SMALL, *WEBSOCKET), request(chunked(SMALL), CHUNKED, length=False)])
+    )
+    for _ in range(chance.randint(1, 5)):
+        place = chance.randrange(len(found))
+        match chance.randrange(4):
+            case 0:
+                found[place] = chance.randrange(256)
+            case 1:
+                del found[place : place + chance.choice([1, 2, 5, 20])]
+            case 2:
+                found[place:place] = found[chance.randrange(len(found)) :][: chance.choice([3, 10, 60])]
+            case _:
+                found[place:place] = chance.choice(WORDS)
+    return bytes(found)
+
+
+WORDS = [
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\0",
+    b"\xff",
+    b":",
+    b" ",
+    b"%",
+    b"[",
+    b"@",
+    b"//xn--",
+    b"HTTP/2.0",
+    b"Content-Length: 5\r\n",
+    CHUNKED,
+]
+
+
+async def assert_each_mutation_is_answered(guard: Guard, numbers: range) -> None:
+    guard.mark()
+    at_once = asyncio.Semaphore(50)
+
+    async def sent(number: int) -> None:
+        data = mutated(number)
+        async with at_once:
+            try:
+                value = (await exchange(guard.port, data)).value()
+            except BaseException as error:
+                error.add_note(f"mutation {number}: {data!r}")
+                raise
+        assert_valid("PreToolUse", value)
+
+    await asyncio.gather(*(sent(number) for number in numbers))
+    guard.assert_nothing_internal()
+    until(lambda: len(guard.records()) >= len(numbers), what="a record each")
+    assert {record["error"] for record in guard.records()} < CALLERS | {""}
+
+
+CALLERS = {kind.value for kind in ErrorKind if kind.side is Side.CALLER}
+
+
+async def test_whatever_a_request_is_turned_into_it_is_answered(hasty: Guard) -> None:
+    await assert_each_mutation_is_answered(hasty, range(400))
+
+
+@pytest.mark.soak
+async def test_at_length_whatever_a_request_is_turned_into_it_is_answered(hasty: Guard) -> None:
+    for begin in range(400, 40_400, 1000):
+        await assert_each_mutation_is_answered(hasty, range(begin, begin + 1000))
