@@ -93,6 +93,13 @@ def test_two_different_rewritten_inputs_deny() -> None:
     assert len(found.contradictions) == 2
 
 
+@pytest.mark.parametrize("rule", ["deny", "drop"])
+def test_an_output_that_rewrites_the_input_in_two_ways_denies_even_where_denying_outputs_are_dropped(rule: str) -> None:
+    twice = says("ask", updatedInput={"command": "ls"}, decision={"updatedInput": {"command": "id"}})
+    found = verdict(Effect.ALLOW, says("allow"), twice, rule=rule)
+    assert (found.outcome, found.updated_input) == (Outcome.DENY, None)
+
+
 def test_a_permission_prompt_that_is_left_alone_carries_no_rewritten_input() -> None:
     found = verdict(Effect.ALLOW, says("ask", updatedInput={"command": "ls"}), event="PermissionRequest")
     assert found.updated_input is None

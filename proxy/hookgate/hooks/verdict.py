@@ -55,8 +55,8 @@ def verdict_of(decision: Decision, spec: EventSpec, *, stricter_than_effect: str
     denying = [r for r in readings if r.opinion is Opinion.DENY]
     contradictions = tuple(r.source for r in denying)
     if denying and stricter_than_effect == "drop":
-        readings = [r for r in readings if r.opinion is not Opinion.DENY]
-        denying = []
+        readings = [r for r in readings if r.opinion is not Opinion.DENY or r.ambiguous]
+        denying = [r for r in denying if r.ambiguous]
     opinion = max((r.opinion for r in readings), default=Opinion.NONE)
     verdict = Verdict(
         _OUTCOMES[opinion],
