@@ -21,6 +21,7 @@ from hookgate.facts import facts_of
 from hookgate.hooks.answer import EMPTY, Answer, is_governed, render, render_error
 from hookgate.hooks.decode import Reader
 from hookgate.hooks.event import HookEvent, event_from, hinted_spec
+from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Opinion
 from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
 from hookgate.identity.headers import principal_from, scope_from
@@ -212,7 +213,7 @@ class Gate:
     def _rejudged(self, first: Verdict, decision: Decision, changed: HookEvent) -> Verdict:
         """The call as a policy changed it is a call like any other: it must itself be let through, and stay as it is."""
         second = self._verdict(decision, changed)
-        if second.updated_input is not None and second.updated_input != changed.tool_input:
+        if second.updated_input is not None and not alike(second.updated_input, changed.tool_input):
             return unstable(second)
         return stricter(first, second)
 

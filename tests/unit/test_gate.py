@@ -329,6 +329,7 @@ async def test_facts_are_those_of_the_call_as_changed() -> None:
         (ALLOW, "allow"),
         (REWRITTEN, "allow"),
         (saying("allow", updatedInput={"command": "id"}), "deny"),
+        (saying("allow", updatedInput={"command": "ls", "timeout": 120000.0, "more": None}), "deny"),
         (saying("defer"), "defer"),
         (NO_MATCH, "deny"),
         (GateError(ErrorKind.PDP_TIMEOUT), "deny"),

@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Any
 
 from hookgate.hooks.catalog import TOP_FIELDS, EventSpec, Form, Kind
-from hookgate.hooks.fields import WrongTypeError, checked
+from hookgate.hooks.fields import WrongTypeError, alike, checked
 from hookgate.pdp.decision import Output
 
 
@@ -188,7 +188,7 @@ class _OutputReader:
         except WrongTypeError:
             self._drop(where, "wrong_type")
             return
-        if self._updated is not None and self._updated != updated:
+        if self._updated is not None and not alike(self._updated, updated):
             self._ambiguous = True
             self._opinions.append(Opinion.DENY)
             self._drop(where, "contradicts_itself")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hookgate.hooks.catalog import EventSpec, Form
+from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Dropped, Opinion, Reading, read
 from hookgate.outcome import Fallback, Outcome
 from hookgate.pdp.decision import Decision, Effect
@@ -117,7 +118,7 @@ def _with_updated_input(verdict: Verdict, readings: list[Reading], spec: EventSp
     if not holds:
         lost = tuple(Dropped(r.source, "updatedInput", "without_allow_or_ask") for r in rewriting)
         return replace(verdict, dropped=verdict.dropped + lost)
-    if any(r.updated_input != rewriting[0].updated_input for r in rewriting):
+    if not all(alike(r.updated_input, rewriting[0].updated_input) for r in rewriting):
         return unstable(verdict)
     return replace(verdict, updated_input=rewriting[0].updated_input)
 
