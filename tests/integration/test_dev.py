@@ -26,11 +26,17 @@ UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 class Development:
     """A `hookgate dev` under way, in directories of its own."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, shipped: bool = False) -> None:
         # A short path: a socket's may have no more than some hundred characters.
         self.directory = Path(tempfile.mkdtemp(prefix="dev-"))
         self.policies = self.directory / "policies"
-        shutil.copytree(ROOT / "policies", self.policies)
+        if shipped:
+            shutil.copytree(ROOT / "policies", self.policies)
+        else:
+            # Soon checked.
+            self.policies.mkdir()
+            denied = rule("DENY", when='R.attr.tool_input.command.startsWith("rm")')
+            write(self.policies, "PreToolUse", denied, rule("ALLOW"))
         self.state = self.directory / "state"
         self.temporary = self.directory / "tmp"
         self.temporary.mkdir()
@@ -65,7 +71,7 @@ class Development:
 @pytest.fixture(scope="module")
 def development(cerbos: Path) -> Iterator[Development]:
     """One for the tests that end nothing."""
-    found = Development()
+    found = Development(shipped=True)
     yield found
     found.remove()
 
@@ -75,8 +81,8 @@ def develop(cerbos: Path) -> Iterator[Callable[..., Development]]:
     """Starts ones for a test of its own."""
     made: list[Development] = []
 
-    def start(*options: str) -> Development:
-        made.append(Development(*options))
+    def start(*options: str, shipped: bool = False) -> Development:
+        made.append(Development(*options, shipped=shipped))
         return made[-1]
 
     yield start
@@ -198,7 +204,7 @@ class TestEnd:
         assert [record["type"] for record in records][-1] == "stop"
 
     def test_may_come_while_the_policies_are_checked(self, develop: Callable[..., Development]) -> None:
-        development = develop()
+        development = develop(shipped=True)
         # The check starts PDPs of its own.
         until(lambda: len(list(development.temporary.iterdir())) > 1, seconds=60, what="the check's own PDP")
         until(lambda: len(_naming(development.temporary)) > 1, what="the check's own PDP")
