@@ -5,8 +5,10 @@ not run was denied by Hookgate.
 """
 
 import random
+import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -252,3 +254,52 @@ def test_twenty_restarts_behind_an_inherited_listener_lose_no_denial_and_no_call
 ) -> None:
     service = make_service(pdp.address, listener=held_port)
     _restart_in_the_middle(service, space, model, times=20, turns_each=4)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("linger_seconds", "client_idles_seconds"), [(0.2, 0.2), (2, 1), (2, 2)], ids=["at once", "client's end", "our end"]
+)
+def test_no_call_is_lost_that_comes_just_when_a_stopping_service_or_the_client_gives_its_connection_up(
+    make_service: MakeService,
+    pdp: Pdp,
+    held_port: socket.socket,
+    space: Workspace,
+    model: Model,
+    linger_seconds: float,
+    client_idles_seconds: float,
+) -> None:
+    service = make_service(pdp.address, {"server": {"linger_seconds": linger_seconds}}, listener=held_port)
+    rounds, aim = 60, random.Random(60)
+    restarting: list[threading.Thread] = []
+
+    def await_successor() -> None:
+        while restarting:
+            restarting.pop().join()
+
+    def restart_and_pause() -> None:
+        assert service.process is not None
+        service.send(signal.SIGTERM)
+        process = service.process
+        restarting.append(threading.Thread(target=lambda: (process.wait(), service.start())))
+        restarting[-1].start()
+        time.sleep(client_idles_seconds + aim.uniform(-0.03, 0.03))
+
+    turns = []
+    for number in range(rounds):
+        turns.append(turn(touch(f"marker{number}"), before=await_successor))
+        turns.append(turn(touch(f"forbidden{number}"), before=restart_and_pause))
+    run = space.run(model.script(*turns), settings(service), timeout_seconds=600)
+    await_successor()
+
+    assert space.made() == sorted(f"marker{number}" for number in range(rounds))
+    ran, stopped = ([f"toolu_{name}{number}" for number in range(rounds)] for name in ("marker", "forbidden"))
+    assert_recorded_once(service, run, ran=ran, stopped=stopped)
+
+
+@pytest.mark.soak
+def test_a_hundred_restarts_lose_no_denial_and_no_call(
+    make_service: MakeService, pdp: Pdp, held_port: socket.socket, space: Workspace, model: Model
+) -> None:
+    service = make_service(pdp.address, {"server": {"linger_seconds": 2}}, listener=held_port)
+    _restart_in_the_middle(service, space, model, times=100, turns_each=4)
