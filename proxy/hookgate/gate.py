@@ -1,6 +1,7 @@
 """The way of one request: the steps in order, the one deadline, and what happens when a step fails."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from hookgate.hooks.decode import Reader
 from hookgate.hooks.event import HookEvent, event_from, hinted_spec
 from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Opinion
+from hookgate.hooks.turn import LIGHT_BYTES, Turn
 from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
 from hookgate.identity.headers import principal_from, scope_from
 from hookgate.identity.principal import Principal
@@ -38,6 +40,8 @@ from hookgate.telemetry.tally import Tally
 
 #: Part of the deadline that is kept for writing the record, and the most that is kept.
 _JOURNAL_SHARE, _JOURNAL_SECONDS = 0.15, 0.25
+#: What the journal is given where the deadline has passed already: uvloop's clock stands still while others work.
+_LEAST_JOURNAL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,12 @@ class Gate:
         self._scribe = scribe or Scribe(Redactor(os.urandom(32)))
         self._observe = observe
         self._slots = asyncio.Semaphore(config.decision.max_in_flight)
+        self._turn = Turn()
         self._reader = Reader(
             values=config.limits.values,
             cut_bytes=config.limits.tool_response_bytes,
             whole_bytes=config.pdp.max_request_bytes,
+            turn=self._turn,
         )
         #: With their scope: one scope may lack a policy that another has.
         self._kinds_with_policy: set[tuple[str, str]] = set()
@@ -251,10 +257,11 @@ class Gate:
         record: Record | None = None
         fault = ""
         try:
-            line, record = self._scribe.decision(record_of(case, intended, sent))
+            async with self._turn if len(request.body) > LIGHT_BYTES else contextlib.nullcontext():
+                line, record = self._scribe.decision(record_of(case, intended, sent))
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
             written = self._journal.append(line)
-            async with asyncio.timeout_at(max(deadline, loop.time() + 0.01)):
+            async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
                 await asyncio.shield(written)
         except JournalError as error:
             fault = str(error)

@@ -250,6 +250,19 @@ SOUND = [
     Body("a command of 3.9 MB of dots and at signs", lambda: filled(b"a.b@", 3_900_000)),
     Body("19,000 strings", lambda: text(tool_input={"a": ["y" * 180] * 19_000})),
     Body("9,000 keys", lambda: text(tool_input={f"key {number}": {} for number in range(9000)})),
+    Body("60 KiB of empty objects", lambda: text(tool_input={"a": {f"{number:x}": {} for number in range(6000)}})),
+    Body("650 strings full of passwords", lambda: text(tool_input={"a": ["password=hunter22 " * 333] * 650})),
+    Body("2,000 short passwords", lambda: text(tool_input={"a": ["password=hunter22"] * 2000})),
+    Body("650 strings full of addresses", lambda: text(tool_input={"a": ["https://u:p@h/ " * 400] * 650})),
+    Body("650 strings full of key ids", lambda: text(tool_input={"a": ["AKIAABCDEFGHIJKLMNOP " * 285] * 650})),
+    Body(
+        "650 strings full of tokens",
+        lambda: text(tool_input={"a": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.abcdef " * 140] * 650}),
+    ),
+    Body(
+        "9,000 keys named passwords",
+        lambda: text(tool_input={f"password{number}": "a" * 100 for number in range(9000)}),
+    ),
     Body("64 KiB of small values", lambda: text(tool_input={"a": [0] * 16_000})),
     Body(
         "a tool's response of 31 MiB", lambda: repeated(_AFTER + b'"', b"x", b'"}', 31 * MEBIBYTE), None, "PostToolUse"
