@@ -257,8 +257,7 @@ class Gate:
         record: Record | None = None
         fault = ""
         try:
-            async with self._turn if len(request.body) > LIGHT_BYTES else contextlib.nullcontext():
-                line, record = self._scribe.decision(record_of(case, intended, sent))
+            line, record = await self._line(case, request, intended, sent, deadline)
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
             written = self._journal.append(line)
             async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
@@ -281,6 +280,16 @@ class Gate:
         except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil an answer)
             self._log.error("internal", decision_id=case.id, exc_info=error)
         return sent
+
+    async def _line(
+        self, case: Case, request: HookRequest, intended: Answer, sent: Answer, deadline: float
+    ) -> tuple[bytes, Record]:
+        """Gives the record's line. Heavy records wait for their turn, but for none beyond the deadline."""
+        if len(request.body) > LIGHT_BYTES:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline), self._turn:
+                    return self._scribe.decision(record_of(case, intended, sent))
+        return self._scribe.decision(record_of(case, intended, sent))
 
     def _unrecorded(self, case: Case, fault: str, sent: Answer) -> Answer:
         self._log.error("audit_unavailable", decision_id=case.id, detail=fault, required=self._config.audit.required)
