@@ -98,7 +98,7 @@ def test_a_large_body_is_read_window_by_window_and_its_tool_response_cut_exactly
 
 
 @pytest.mark.soak
-@settings(max_examples=40_000)
+@settings(max_examples=10_000)
 @cut_anywhere
 def test_at_length_a_large_body_is_read_window_by_window_and_its_tool_response_cut_exactly(
     value: dict[str, Any], style: dict[str, Any], window: int, cut_bytes: int

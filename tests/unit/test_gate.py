@@ -250,9 +250,11 @@ async def test_what_was_denied_or_asked_stays_so_without_a_record(on_error: str,
         stage.trail.fault = fault
         found = strength("PreToolUse", await stage.answer(BASH))
         assert found == ("deny" if on_error == "deny" else least)
-    stage = Stage(ALLOW, config={"on_error": on_error})
+    stage = Stage(saying("allow"), config={"on_error": on_error})
     stage.trail.fault = fault
     assert strength("PreToolUse", await stage.answer(b"{")) == "deny"
+    # What was allowed in so many words is a call like any other that nobody recorded.
+    assert strength("PreToolUse", await stage.answer(BASH)) == {"pass": "none"}.get(on_error, on_error)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
