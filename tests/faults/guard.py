@@ -25,12 +25,16 @@ class Guard:
         self._log = service.directory / "log"
         self._record_end = self._log_end = 0
         self._errors: dict[str, float] = {}
+        #: Whether these are the counts as they stand.
+        self._fresh = False
 
     def mark(self) -> None:
         """Counts from here."""
         self._record_end = self._journal.stat().st_size
         self._log_end = self._log.stat().st_size
-        self._errors = self._counted()
+        if not self._fresh:
+            self._errors = self._counted()
+        self._fresh = False
 
     async def send(self, *pieces: Piece) -> Answer:
         """Counts from here, sends, and gives the answer."""
@@ -74,10 +78,10 @@ class Guard:
         if kind:
             ids = {record["id"] for record in records}
             until(lambda: self._logged(ids) == [str(kind)] * count, what=f"log events of {kind}")
-            counted = self._counted()
-            assert {
-                name: counted[name] - self._errors[name] for name in counted if counted[name] != self._errors[name]
-            } == {str(kind): count}
+            before, self._errors = self._errors, self._counted()
+            grown = {name: now - before[name] for name, now in self._errors.items() if now != before[name]}
+            assert grown == {str(kind): count}
+            self._fresh = True
             assert {record["outcome"] for record in records} == {"error"}
         return records[-1]
 

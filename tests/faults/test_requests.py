@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import random
+import signal
 import zlib
 from dataclasses import dataclass
 
@@ -427,7 +428,10 @@ def test_a_client_that_goes_away_leaves_one_record_and_a_note_that_it_heard_noth
     guard: Guard, sent: bytes, error: str
 ) -> None:
     guard.mark()
+    # Stopped for the moment, so that the client has gone before it could be answered.
+    guard.service.send(signal.SIGSTOP)
     leave(guard.port, sent)
+    guard.service.send(signal.SIGCONT)
     until(lambda: guard.records("undelivered"), what="the note")
     record = guard.assert_recorded(error)
     assert [note["detail"]["decision"] for note in guard.records("undelivered")] == [record["id"]]
