@@ -106,6 +106,8 @@ class Gate:
         self._scribe = scribe or Scribe(Redactor(os.urandom(32)))
         self._observe = observe
         self._slots = asyncio.Semaphore(config.decision.max_in_flight)
+        #: What is made of a body that is not light takes up to a megabyte, and is held until the PDP has answered.
+        self._heavy_slots = asyncio.Semaphore(max(1, config.decision.max_in_flight // 4))
         self._turn = Turn()
         self._reader = Reader(
             values=config.limits.values,
@@ -164,7 +166,8 @@ class Gate:
         if request.fault is not None:
             raise request.fault
         case.waiting_for = ErrorKind.OVERLOADED
-        async with self._slots:
+        heavy = len(request.body) > LIGHT_BYTES
+        async with self._heavy_slots if heavy else contextlib.nullcontext(), self._slots:
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
             event = event_from(await self._reader.read(request.body))
             case.event, case.spec = event, event.spec

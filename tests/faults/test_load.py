@@ -205,6 +205,27 @@ async def test_more_callers_than_a_hanging_pdp_has_slots_are_all_denied_or_asked
     until(lambda: service.post(text()) == {}, what="decisions to go on")
 
 
+async def test_a_hanging_pdp_leaves_room_for_small_hooks_beside_many_large_ones(
+    make_pdp: Callable[..., Pdp], permissive: Pdp, make_service: Making
+) -> None:
+    """What is made of a payload is held until the PDP has answered."""
+    pdp = make_pdp(permissive.policies)
+    service = make_service(pdp.address)
+    guard = Guard(service, "deny")
+    pdp.freeze()
+    until(lambda: stands_still(pdp.pid), what="the PDP to stop")
+    guard.mark()
+    large = text(session_id="large", tool_input={"a": [f"{number:x}" for number in range(9000)]})
+    answers = await asyncio.gather(*(exchange(service.port, request(body)) for body in [large] * 300 + [text()] * 30))
+    pdp.thaw()
+    for found in answers:
+        assert at_least("PreToolUse", found.value(), "deny")
+    errors = {(record["session_id"], record["error"]) for record in guard.records()}
+    assert ("s2", ErrorKind.PDP_TIMEOUT) in errors
+    assert ("s2", ErrorKind.OVERLOADED) not in errors
+    assert memory_bytes(service) < MEMORY_BYTES
+
+
 @BOTH
 async def test_bodies_beyond_the_room_for_them_wait_and_are_then_denied_or_asked(
     permissive: Pdp, make_service: Making, on_error: str

@@ -108,7 +108,12 @@ class Decision(_Section, frozen=True):
         Meta(gt=0, le=600, description="From headers received to answer. Keep it below the hook's own `timeout`."),
     ] = 2.0
     max_in_flight: Annotated[
-        int, Meta(ge=1, description="Decisions under way at once; further ones wait for a slot within their deadline.")
+        int,
+        Meta(
+            ge=1,
+            description="Decisions under way at once, at most a quarter of them about bodies over 4 KiB; further ones wait "
+            "for a slot within their deadline.",
+        ),
     ] = 256
 
 
