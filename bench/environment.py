@@ -16,7 +16,7 @@ _LIBRARIES = ("aiohttp", "grpcio", "protobuf", "msgspec", "uvloop")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Date, machine and versions. `load` is the machine's load average of the last minute, before the run."""
+    """Date, machine and versions. `load` is the machine's load average of the minute before the run."""
 
     date: str
     system: str
@@ -30,11 +30,12 @@ class Environment:
     libraries: dict[str, str]
 
     def line(self) -> str:
-        """Gives it in one line."""
+        """Gives it in one line, when the run is over."""
         libraries = ", ".join(f"{name} {found}" for name, found in self.libraries.items())
         return (
             f"{self.date}: Hookgate {self.hookgate}, Cerbos {self.cerbos} (GOGC={self.gogc}), Python {self.python}, {libraries}; "
-            f"{self.system}, {self.cores} cores ({self.processor}) shared by load, proxy and PDP; load before: {self.load:.2f}"
+            f"{self.system}, {self.cores} cores ({self.processor}) shared by load, proxy and PDP. "
+            f"Load average before: {self.load:.1f}, after: {os.getloadavg()[0]:.1f} (about 3 is the benchmark's own)."
         )
 
 
