@@ -117,12 +117,18 @@ class Gate:
         )
         #: With their scope: one scope may lack a policy that another has.
         self._kinds_with_policy: set[tuple[str, str]] = set()
+        self._limits: set[asyncio.Timeout] = set()
         self.in_flight = 0
 
     def time_to_decide(self, received: float) -> float:
         """Gives the time by which a decision must be made, so that its record can still be written within the deadline."""
         seconds = self._config.decision.deadline_seconds
         return received + seconds - min(_JOURNAL_SECONDS, seconds * _JOURNAL_SHARE)
+
+    def hurry(self) -> None:
+        """Ends the decisions under way as if their time were over, because the service is: each is still answered."""
+        for limit in self._limits:
+            limit.reschedule(asyncio.get_running_loop().time())
 
     async def decide(self, request: HookRequest) -> Reply:
         """Gives the answer to one request. Never raises, never takes longer than the deadline, writes the record first."""
@@ -145,8 +151,12 @@ class Gate:
     async def _intended(self, case: Case, request: HookRequest) -> Answer:
         """Gives what is to be answered in enforcing mode; every failure is an error of some kind."""
         try:
-            async with asyncio.timeout_at(self.time_to_decide(request.received)):
-                return await self._steps(case, request)
+            async with asyncio.timeout_at(self.time_to_decide(request.received)) as limit:
+                self._limits.add(limit)
+                try:
+                    return await self._steps(case, request)
+                finally:
+                    self._limits.discard(limit)
         except GateError as error:
             case.fail(error.kind, error.detail, error.hint)
         except TimeoutError:

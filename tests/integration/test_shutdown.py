@@ -160,7 +160,7 @@ class TestStopping:
         assert unused.recv(1) == b""
         unused.close()
 
-    def test_ends_with_the_grace_period_whatever_is_still_open(
+    def test_denies_with_the_grace_period_what_is_still_open(
         self, connect: Connect, make_service: Serving, stand_in: StandInPdp
     ) -> None:
         stand_in.behaviour = never
@@ -171,8 +171,11 @@ class TestStopping:
         connection.send()
         until(lambda: stand_in.requests, what="it to be asked about")
         end(service)
+        answer, is_last = connection.receive()
+        assert "pdp_timeout" in answer["hookSpecificOutput"]["permissionDecisionReason"]
+        assert is_last
         assert exit_code(service) == 0
-        assert last_record(service)["detail"] == {"unanswered": 1}
+        assert last_record(service)["detail"] == {"unanswered": 0}
 
     def test_ends_before_it_is_ready(self, make_service: Serving, stand_in: StandInPdp) -> None:
         stand_in.canary = never

@@ -139,14 +139,14 @@ async def test_each_round_is_reported_with_the_one_before() -> None:
     assert reports == [(CanaryState.UNKNOWN, CanaryState.OK), (CanaryState.OK, CanaryState.WRONG)]
 
 
-async def test_the_canarys_kind_cannot_be_an_events_and_it_asks_where_decisions_are_asked() -> None:
+async def test_the_canarys_kind_cannot_be_an_events_and_it_asks_where_its_policy_ships() -> None:
     told = Told()
-    await found(told, policy_version="v2", scope="acme")
+    await found(told)
     assert len({question.request_id for question in told.asked}) == len(told.asked) == 4
     for question in told.asked:
         assert question.kind not in EVENTS
         assert ":" in question.kind
-        assert (question.policy_version, question.scope) == ("v2", "acme")
+        assert (question.policy_version, question.scope) == ("", "")
 
 
 def expecting(*expectations: dict[str, Any]) -> Config:

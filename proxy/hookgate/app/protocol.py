@@ -22,6 +22,8 @@ _HEAD_FIELDS = 4
 _ALL_HEADS_FIELDS = 128
 #: How long a client may go on sending after the answer to what could not be read.
 _LINGER_SECONDS = 5.0
+#: How long decisions that were cut short on stopping have to be recorded and answered.
+_HURRY_SECONDS = 1.0
 
 
 class HookProtocol(RequestHandler):
@@ -253,11 +255,20 @@ class HookServer(web.Server):
             message = message._replace(url=message.url.relative())
         return web.BaseRequest(message, payload, protocol, writer, task, self.loop)
 
+    def _busy(self) -> int:
+        return sum(not connection.is_idle for connection in self._open)
+
     async def drain(
-        self, *, linger_seconds: float, grace_seconds: float, stop_listening: Callable[[], None] | None = None
+        self,
+        *,
+        linger_seconds: float,
+        grace_seconds: float,
+        stop_listening: Callable[[], None] | None = None,
+        hurry: Callable[[], None] | None = None,
     ) -> int:
         """Takes new connections for `linger_seconds` more (where `stop_listening` is given), and closes each one once it has
-        been idle for as long since then; gives how many were cut off in the middle after `grace_seconds`.
+        been idle for as long since then. After `grace_seconds`, `hurry` is called to have what is still open answered; gives
+        how many were cut off all the same.
 
         A connection that has been quiet for long may have a request on its way as well as any other.
         """
@@ -274,7 +285,12 @@ class HookServer(web.Server):
             await asyncio.sleep(0.02)
         if stop_listening:
             stop_listening()
-        cut = sum(not connection.is_idle for connection in self._open)
+        if hurry and self._busy():
+            hurry()
+            end = self.loop.time() + _HURRY_SECONDS
+            while self._busy() and self.loop.time() < end:
+                await asyncio.sleep(0.01)
+        cut = self._busy()
         for connection in list(self._open):
             connection.force_close()
         return cut

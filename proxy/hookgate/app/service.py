@@ -80,8 +80,6 @@ class Service:
             interval_seconds=config.canary.interval_seconds,
             required=config.canary.required,
             expectations=expectation_probes(config),
-            policy_version=config.pdp.policy_version,
-            scope=config.pdp.scope,
             report=self._canary_report,
         )
         self.gate = Gate(
@@ -151,6 +149,7 @@ class Service:
             linger_seconds=server.linger_seconds,
             grace_seconds=server.grace_seconds,
             stop_listening=None if self.hooks.inherited else listening.close,
+            hurry=self.gate.hurry,
         )
         # What was closed just now ends in the loop's next turns.
         await self._hook_server.drain(linger_seconds=0.0, grace_seconds=0.2)

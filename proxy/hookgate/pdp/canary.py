@@ -18,8 +18,9 @@ KIND = "hookgate:canary"
 PRINCIPAL = ROLE = "hookgate_canary"
 
 _TIMEOUT_SECONDS = 2.0
-#: How often a canary that is wrong is asked again, so that a mended policy counts soon.
-_WRONG_INTERVAL_SECONDS = 1.0
+#: How often it is asked while it is wrong, so that a mended policy counts soon, or while the PDP can't be reached, so that
+#: one that comes up with wrong policies is not trusted for long.
+_UNSETTLED_INTERVAL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ Ask = Callable[[Question, float], Awaitable[Decision]]
 
 
 class Canary:
-    """Asks now and then. `trusted` is false from a wrong answer until all are right again; an outage changes nothing."""
+    """Asks now and then, in the default version and without a scope, which is where its policy ships. `trusted` is false from a wrong answer until all are right again; an outage changes nothing."""
 
     def __init__(
         self,
@@ -44,15 +45,12 @@ class Canary:
         interval_seconds: float = 30.0,
         required: bool = False,
         expectations: Sequence[Probe] = (),
-        policy_version: str = "",
-        scope: str = "",
         report: Callable[[Findings, Findings], None] = lambda before, now: None,
     ) -> None:
         self._ask = ask
         self._interval_seconds = interval_seconds
         self._required = required
         self._expectations = tuple(expectations)
-        self._policy_version, self._scope = policy_version, scope
         self._report = report
         self.findings = Findings(CanaryState.UNKNOWN)
         self.trusted = True
@@ -63,7 +61,8 @@ class Canary:
         """Asks until cancelled."""
         while True:
             await self.round()
-            wait = min(self._interval_seconds, _WRONG_INTERVAL_SECONDS) if not self.trusted else self._interval_seconds
+            settled = self.trusted and self.findings.state is not CanaryState.UNREACHABLE
+            wait = self._interval_seconds if settled else min(self._interval_seconds, _UNSETTLED_INTERVAL_SECONDS)
             await asyncio.sleep(wait)
 
     async def round(self) -> Findings:
@@ -113,8 +112,6 @@ class Canary:
             principal_id=PRINCIPAL,
             roles=(ROLE,),
             principal_attributes={},
-            policy_version=self._policy_version,
-            scope=self._scope,
         )
 
 
