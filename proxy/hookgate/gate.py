@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from hookgate.audit.journal import JournalError
+from hookgate.audit.error import JournalError
 from hookgate.audit.reconcile import Calls
 from hookgate.audit.record import Record, ServiceRecord, now
 from hookgate.audit.redact import Redactor
@@ -27,7 +27,7 @@ from hookgate.identity.headers import principal_from, scope_from
 from hookgate.identity.principal import Principal
 from hookgate.identity.rollout import mode_for
 from hookgate.ids import uuid7
-from hookgate.outcome import Mode
+from hookgate.outcome import Mode, Outcome
 from hookgate.pdp.canary import Canary
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
@@ -63,8 +63,9 @@ class Pdp(Protocol):
 class Trail(Protocol):
     """Where records are written: the journal."""
 
-    def append(self, line: bytes) -> asyncio.Future[None]:
-        """Queues a line; the future is done when it is written."""
+    def append(self, line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
+        """Queues a record of a type; the future is done when it is written. One that can't be written is counted as
+        `outcome`, or where there is none as its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,23 +246,24 @@ class Gate:
         case.total_seconds = time.perf_counter() - request.started
         record = record_of(case, intended, sent)
         begun = time.perf_counter()
-        fault = ""
+        fault, may_land = "", False
+        lost_as = Outcome.ERROR.value if self._config.audit.required else record.outcome
         try:
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
             line, record = self._scribe.decision(record)
-            written = self._journal.append(line)
+            written = self._journal.append(line, record.type, lost_as)
             async with asyncio.timeout_at(max(deadline, loop.time() + 0.01)):
                 await asyncio.shield(written)
         except JournalError as error:
             fault = str(error)
         except TimeoutError:
-            fault = "the record could not be written in time"
+            fault, may_land = "the record could not be written in time", True
         except Exception as error:  # noqa: BLE001 (likewise)
             fault = type(error).__name__
             self._log.error("internal", decision_id=case.id, exc_info=error)
         self._metrics.journal_seconds.observe(time.perf_counter() - begun)
         if fault:
-            sent = self._unrecorded(case, fault, sent)
+            sent = self._unrecorded(case, fault, sent, may_land=may_land)
             _, record = self._scribe.decision(record_of(case, intended, sent))
         try:
             self._tally.decided(record)
@@ -270,7 +272,8 @@ class Gate:
             self._log.error("internal", decision_id=case.id, exc_info=error)
         return sent
 
-    def _unrecorded(self, case: Case, fault: str, sent: Answer) -> Answer:
+    def _unrecorded(self, case: Case, fault: str, sent: Answer, *, may_land: bool) -> Answer:
+        """Gives what is answered without a record. One that may land yet is followed by what was really answered."""
         self._log.error("audit_unavailable", decision_id=case.id, detail=fault, required=self._config.audit.required)
         if not self._config.audit.required:
             self._metrics.errors.labels(ErrorKind.AUDIT_UNAVAILABLE.value).inc()
@@ -280,7 +283,8 @@ class Gate:
             answer = self._error_answer(case)
             # What was denied or asked stays so: `on_error: pass` is about calls that nobody judged.
             sent = sent if sent.opinion >= max(answer.opinion, Opinion.ASK) else answer
-        self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
+        if may_land:
+            self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
         return sent
 
     def _reconcile(self, case: Case, sent: Answer) -> None:
@@ -306,6 +310,6 @@ class Gate:
     def note(self, kind: str, detail: dict[str, object]) -> None:
         """Queues a record about the service itself; nobody waits for it."""
         written = self._journal.append(
-            self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail))
+            self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail)), kind
         )
         written.add_done_callback(lambda done: done.exception())

@@ -163,7 +163,7 @@ def _welcome(service: Service, binary: Binary, policies: Path, url: str, file: P
     lines = [
         f"Hookgate decides at {url}" + (" and only observes: it answers nothing." if observe else "."),
         f"Policies: {policies}/ (Cerbos {binary.version}, live within seconds of a change; canary: {findings.state.value})",
-        f"Records:  {service.config.audit.directory}/records.jsonl    Metrics: {admin}/metrics",
+        f"Records:  hookgate audit tail {service.config.audit.directory}    Metrics: {admin}/metrics",
         "",
         f"  [bold]claude --settings {file}[/]      (Claude Code {LEAST_CLIENT_VERSION} or newer)",
         "  make demo, or hookgate demo                (three recorded calls, without a client)",
