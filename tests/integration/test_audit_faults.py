@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import pytest
 import yaml
 
+from hookgate.audit.verify import verify
 from tests.conftest import ROOT, payload
 from tests.integration.stand_in import ALLOW, DENY, StandInPdp, says
 from tests.support.service import ServiceProcess
@@ -70,10 +71,14 @@ class SmallDisk:
 
 
 def _is_stuck(service: ServiceProcess) -> bool:
-    file = Path(service.settings["audit"]["directory"]) / "records.jsonl"
-    before = file.stat().st_size
+    before = segment(service).stat().st_size
     service.post(payload("PreToolUse.Bash"))
-    return file.stat().st_size == before
+    return segment(service).stat().st_size == before
+
+
+def segment(service: ServiceProcess) -> Path:
+    """Gives the segment that the service writes."""
+    return max(Path(service.settings["audit"]["directory"], "segments").iterdir())
 
 
 class SizeLimit:
@@ -84,8 +89,7 @@ class SizeLimit:
 
     def fill(self, *services: ServiceProcess) -> None:
         for service in services:
-            size = (Path(service.settings["audit"]["directory"]) / "records.jsonl").stat().st_size
-            self._limit(service, size)
+            self._limit(service, segment(service).stat().st_size)
 
     def free(self, *services: ServiceProcess) -> None:
         for service in services:
@@ -147,6 +151,17 @@ def call(service: ServiceProcess, session: str) -> str:
     return permission(service.post(payload("PreToolUse.Bash", session_id=session)))
 
 
+def assert_gap(service: ServiceProcess, *, at_least: int) -> None:
+    """Checks that what could not be recorded is on record as a gap that a checkpoint vouches for."""
+    records = service.records(None)
+    places = [at for at, record in enumerate(records) if record["type"] == "gap"]
+    assert places
+    assert all(records[at + 1]["type"] == "checkpoint" for at in places)
+    assert sum(records[at]["detail"]["answers"].get("error", 0) for at in places) >= at_least
+    assert service.metric("hookgate_journal_gaps_total") == len(places)
+    assert verify(Path(service.settings["audit"]["directory"])).intact
+
+
 class TestNoRoom:
     def test_is_answered_by_on_error_and_heals_by_itself(
         self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
@@ -172,6 +187,7 @@ class TestNoRoom:
             assert sessions(service)[-1] == "after"
             assert "during" not in sessions(service)
             assert "before" in sessions(service)
+            assert_gap(service, at_least=1)
 
     def test_is_told_in_each_event_s_own_form_and_stops_no_other(
         self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
@@ -231,6 +247,7 @@ class TestNoRoom:
         assert not any(session.startswith("b") for session in found)
         assert set(told_again) == {""}
         assert {f"c{n}" for n in range(40)} <= found
+        assert_gap(service, at_least=40)
 
 
 class TestStarting:
@@ -295,15 +312,17 @@ class TestStarting:
         service = make_service(stand_in.address, {"audit": {"directory": str(directory)}})
         call(service, "any")
         assert directory.stat().st_mode & 0o777 == 0o700
-        assert {file.stat().st_mode & 0o777 for file in directory.iterdir()} == {0o600}
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+        assert (directory / "segments").stat().st_mode & 0o777 == 0o700
 
 
 class HangingFile:
     """A pipe in the journal's place: once it is full, a write to it hangs as one to a stuck disk does, until it is read."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700)
-        path = directory / "records.jsonl"
+        (directory / "segments").mkdir(mode=0o700, parents=True)
+        path = directory / "segments" / f"{1:016}.jsonl"
         os.mkfifo(path, 0o600)
         self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         fcntl.fcntl(self._file, fcntl.F_SETPIPE_SZ, 4096)

@@ -18,6 +18,13 @@ import yaml
 
 from tests.support.wait import free_port, until
 
+#: A socket unit's contract: descriptors from 3 on, and LISTEN_PID naming the very process.
+_HANDS_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -71,9 +78,7 @@ class ServiceProcess:
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "proxy")}
         passed: tuple[int, ...] = ()
         if self._listener is not None:
-            # A socket unit's contract: descriptors from 3 on, and LISTEN_PID naming the very process.
-            shell = f'exec 3<&{self._listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
-            command = ["sh", "-c", shell, "sh", *command]
+            command = [sys.executable, "-c", _HANDS_OVER, str(self._listener.fileno()), *command]
             passed = (self._listener.fileno(),)
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
