@@ -396,6 +396,23 @@ class TestTime:
         silences = [notice for notice in found.notices if notice.kind.value == "silence"]
         assert [silence.seq for silence in silences] == [3]
 
+    def test_a_line_forged_behind_the_end_of_a_run_is_found_although_the_next_run_signs_it(self, forge: Forge) -> None:
+        forge.add(record(kind="stop", time="2026-01-01T00:00:01Z"))
+        forge.checkpoint("2026-01-01T00:00:02Z")
+        forge.add(record("forged", time="2026-01-01T00:00:03Z"))
+        forge.checkpoint("2026-01-01T00:00:04Z")
+        found = forge.verified()
+        assert [(one.kind, one.seq) for one in found.findings] == [(Kind.INSERTED, 4)]
+
+    def test_lines_of_the_next_run_are_none(self, forge: Forge) -> None:
+        for _ in range(2):
+            forge.checkpoint("2026-01-01T00:00:02Z")
+            forge.add(record(kind="start", time="2026-01-01T00:00:02Z"))
+            forge.add(record("a decision", time="2026-01-01T00:00:03Z"))
+            forge.add(record(kind="stop", time="2026-01-01T00:00:04Z"))
+            forge.checkpoint("2026-01-01T00:00:05Z")
+        assert forge.verified().intact
+
     def test_lines_without_a_checkpoint_behind_them_yet_are_told(self, forge: Forge) -> None:
         forge.checkpoint("2026-01-01T00:00:10Z")
         forge.add(record("new", time="2026-01-01T00:00:12Z"))

@@ -52,14 +52,17 @@ class Signer:
         """Gives the record, with its line end, that vouches for the chain up to `end`."""
         time, seq, digest = now(), end.seq, end.hash.decode()
         signature = self.key.sign(signed_text(self.instance, seq, digest, time)).hex()
-        detail = CheckpointDetail(
-            instance=self.instance,
-            key_id=self.key.public.id,
-            covers_seq=seq,
-            covers_hash=digest,
-            signature=signature,
+        return service_line(
+            "checkpoint",
+            {
+                "instance": self.instance,
+                "key_id": self.key.public.id,
+                "covers_seq": seq,
+                "covers_hash": digest,
+                "signature": signature,
+            },
+            time,
         )
-        return service_line(TYPE, msgspec.structs.asdict(detail), time=time)
 
 
 def signed_text(instance: str, covers_seq: int, covers_hash: str, time: str) -> bytes:
@@ -76,6 +79,6 @@ def checkpoint_from(line: bytes) -> CheckpointLine | None:
     return found if found.type == TYPE else None
 
 
-def service_line(kind: str, detail: dict[str, object], *, time: str = "") -> bytes:
+def service_line(kind: str, detail: dict[str, object], time: str = "") -> bytes:
     """Gives the line of a record that the journal itself makes, without its place in the chain."""
     return msgspec.json.encode(ServiceRecord(type=kind, id=uuid7(), time=time or now(), detail=detail)) + b"\n"

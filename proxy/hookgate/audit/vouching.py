@@ -51,6 +51,8 @@ class Vouching:
         self._instance = ""
         self._stopped = False
         self._overdue = False
+        #: Checkpoints since a run's `stop`: the first ends the run, the second begins the next one.
+        self._ended: int | None = None
         self._checkpoint_time: datetime | None = None
         self.keys: list[str] = []
         self.checkpoints = 0
@@ -83,6 +85,10 @@ class Vouching:
                 self._stopped = head.type == "stop"
         if head.type not in _OWN:
             self._covered(line.seq, place, time)
+            if self._ended == 1:
+                what = "a line behind the end of a run, before the next one has begun"
+                self._report(FindingKind.INSERTED, line.seq, place, what)
+            self._ended = 0 if head.type == "stop" else None
 
     def end(self, last_seq: int) -> None:
         """Compares the chain's last key with the one that lies beside it."""
@@ -137,6 +143,7 @@ class Vouching:
             self._report(FindingKind.FORGED_CHECKPOINT, line.seq, place, "the checkpoint lacks what one has")
             return
         self.checkpoints += 1
+        self._ended = None if self._ended is None else self._ended + 1
         detail = checkpoint.detail
         if self._key is None and self._fallback is not None:
             self._instance = self._instance or detail.instance

@@ -61,7 +61,8 @@ def verify(
     try:
         size = sum(path.stat().st_size for path in segment_paths(directory))
         columns = (TextColumn("verifying"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        screen = Console(stderr=True)
+        with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
             task = bar.add_task("", total=size)
             found = verified(
                 directory,

@@ -55,12 +55,12 @@ class Metrics:
             "hookgate_journal_duration_seconds", "Writing a record, as waited for.", buckets=_BUCKETS, registry=registry
         )
         self.journal_records = Counter(
-            "hookgate_journal_records", "Lines written to the journal, by type.", ["type"], registry=registry
+            "hookgate_journal_records", "Lines written to the journal, by type.", ["record"], registry=registry
         )
         self.journal_lost = Counter(
             "hookgate_journal_lost_records",
             "Lines that could not be written to the journal, by type; a record `gap` counts them there.",
-            ["type"],
+            ["record"],
             registry=registry,
         )
         self.journal_lost.labels("decision")
