@@ -405,12 +405,12 @@ class TestTime:
         assert [(one.kind, one.seq) for one in found.findings] == [(Kind.INSERTED, 4)]
 
     def test_lines_of_the_next_run_are_none(self, forge: Forge) -> None:
-        for _ in range(2):
-            forge.checkpoint("2026-01-01T00:00:02Z")
-            forge.add(record(kind="start", time="2026-01-01T00:00:02Z"))
-            forge.add(record("a decision", time="2026-01-01T00:00:03Z"))
-            forge.add(record(kind="stop", time="2026-01-01T00:00:04Z"))
-            forge.checkpoint("2026-01-01T00:00:05Z")
+        for minute in range(2):
+            forge.checkpoint(f"2026-01-01T00:{minute:02}:02Z")
+            forge.add(record(kind="start", time=f"2026-01-01T00:{minute:02}:02Z"))
+            forge.add(record("a decision", time=f"2026-01-01T00:{minute:02}:03Z"))
+            forge.add(record(kind="stop", time=f"2026-01-01T00:{minute:02}:04Z"))
+            forge.checkpoint(f"2026-01-01T00:{minute:02}:05Z")
         assert forge.verified().intact
 
     def test_lines_without_a_checkpoint_behind_them_yet_are_told(self, forge: Forge) -> None:
