@@ -7,14 +7,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import rooms
+from bench import report, rooms
 from bench.environment import environment
+from bench.grid import Grid, PageError, put, show
 from bench.payloads import Payload, payloads
-from bench.report import as_json, show
 from bench.run import Plan, run
 from bench.ways import Way, ways_here
 from bench.window import WrongAnswerError
 from hookgate.binaries import BinaryError
+
+_PAGE = "Write the tables into this page, as into docs/performance.md."
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,6 +34,7 @@ def main(
     callers: Annotated[list[int] | None, typer.Option(min=1, help="Only so many callers; may be repeated.")] = None,
     way: Annotated[list[Way] | None, typer.Option(help="Only this way; may be repeated.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the results to this file, with each repetition.")] = None,
+    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
 ) -> None:
     """Measure Hookgate beside the bare PDP. Ends with an error only if an answer was wrong, however long it took."""
     if context.invoked_subcommand:
@@ -44,9 +47,7 @@ def main(
         repetitions=repetitions or (1 if short else 5),
         restarts=1 if short else 5,
     )
-    before = environment()
-    # A wide table in a file or a pipe must not be folded to 80 columns.
-    console = Console() if Console().is_terminal else Console(width=140)
+    here = environment()
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     try:
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -58,9 +59,9 @@ def main(
             result = run(plan, step=step)
     except WrongAnswerError as error:
         stop(f"a wrong answer: {error}")
-    show(console, before, plan, result)
+    tell("bench", report.overview(plan, result), report.details(plan, result), report.notes(here, plan, result), page)
     if json is not None:
-        json.write_bytes(as_json(before, plan, result))
+        json.write_bytes(report.as_json(here, plan, result))
 
 
 @app.command("rooms")
@@ -68,9 +69,24 @@ def of_rooms(
     payload: Annotated[list[str] | None, typer.Option(help="Only this payload; may be repeated.")] = None,
     seconds: Annotated[float, typer.Option(min=0.001, help="For each step.")] = 0.5,
     json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
 ) -> None:
     """Measure each step of a decision, inside one process."""
-    rooms.run(chosen(payload), seconds=seconds, json=json)
+    here = environment()
+    found = rooms.run(chosen(payload), seconds=seconds)
+    tell("rooms", [rooms.grid(found)], [], rooms.notes(here), page)
+    if json is not None:
+        json.write_bytes(rooms.as_json(here, found))
+
+
+def tell(name: str, overview: list[Grid], details: list[Grid], notes: list[str], page: Path | None) -> None:
+    """Prints tables and notes, the overview where a terminal stops; and writes them into a page where one is given."""
+    show([*details, *reversed(overview)], notes)
+    if page is not None:
+        try:
+            put(page, name, [*overview, *details], notes)
+        except PageError as error:
+            stop(str(error))
 
 
 def chosen(names: list[str] | None) -> tuple[Payload, ...]:

@@ -11,10 +11,9 @@ from tempfile import TemporaryDirectory
 import msgspec
 import uvloop
 from multidict import CIMultiDict
-from rich.console import Console
-from rich.table import Table
 
-from bench.environment import Environment, environment
+from bench.environment import Environment
+from bench.grid import Grid
 from bench.payloads import HEADERS, Payload
 from bench.question import config_for, reader_for
 from bench.servers import pdp
@@ -66,17 +65,10 @@ class NoPdp:
         return self._decision
 
 
-def run(payloads: tuple[Payload, ...], *, seconds: float, json: Path | None) -> None:
-    """Measures all steps for each payload, prints a table, and writes JSON where a file is given."""
-    here = environment()
+def run(payloads: tuple[Payload, ...], *, seconds: float) -> dict[str, list[Cost]]:
+    """Measures all steps for each payload; gives the costs by the payload's title."""
     with pdp() as running:
-        found = {payload.title: uvloop.run(costs(payload, running.address, seconds=seconds)) for payload in payloads}
-    console = Console() if Console().is_terminal else Console(width=140)
-    console.print(table(found))
-    console.print(here.line())
-    console.print("Medians. In brackets: this process's own processor time, where it is not what was waited for.")
-    if json is not None:
-        json.write_bytes(_as_json(here, found))
+        return {payload.title: uvloop.run(costs(payload, running.address, seconds=seconds)) for payload in payloads}
 
 
 async def costs(payload: Payload, address: str, *, seconds: float) -> list[Cost]:
@@ -165,15 +157,27 @@ async def _steps(
     ]
 
 
-def table(found: dict[str, list[Cost]]) -> Table:
-    """Gives one column a payload, one row a step."""
-    made = Table(title="What each step costs, µs", title_justify="left")
-    made.add_column("step")
-    for title in found:
-        made.add_column(title, justify="right")
-    for row in zip(*found.values(), strict=True):
-        made.add_row(row[0].step, *(_figure(cost) for cost in row), end_section="journal" in row[0].step)
+def grid(found: dict[str, list[Cost]]) -> Grid:
+    """Gives one column a payload, one row a step, the whole below."""
+    made = Grid("What each step costs, µs", ("step", *found))
+    rows = [(row[0].step, *(_figure(cost) for cost in row)) for row in zip(*found.values(), strict=True)]
+    made.groups += [rows[:-1], rows[-1:]]
     return made
+
+
+def notes(here: Environment) -> list[str]:
+    """Gives what is to be known of the table."""
+    return [
+        here.line(),
+        "Medians. In brackets: this process's own processor time, where it is not what was waited for.",
+    ]
+
+
+def as_json(here: Environment, found: dict[str, list[Cost]]) -> bytes:
+    """Gives everything; times in seconds."""
+    return (
+        msgspec.json.format(msgspec.json.encode({"version": 1, "environment": here, "costs": found}), indent=1) + b"\n"
+    )
 
 
 def _figure(cost: Cost) -> str:
@@ -198,9 +202,3 @@ async def _batch(step: Step, times: int) -> tuple[float, float]:
         if isinstance(awaited, Awaitable):
             await awaited
     return (time.perf_counter() - begun) / times, (time.process_time() - spent) / times
-
-
-def _as_json(here: Environment, found: dict[str, list[Cost]]) -> bytes:
-    return (
-        msgspec.json.format(msgspec.json.encode({"version": 1, "environment": here, "costs": found}), indent=1) + b"\n"
-    )

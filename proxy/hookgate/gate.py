@@ -1,6 +1,7 @@
 """The way of one request: the steps in order, the one deadline, and what happens when a step fails."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +22,9 @@ from hookgate.facts import facts_of
 from hookgate.hooks.answer import EMPTY, Answer, is_governed, render, render_error
 from hookgate.hooks.decode import Reader
 from hookgate.hooks.event import HookEvent, event_from, hinted_spec
+from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Opinion
+from hookgate.hooks.turn import LIGHT_BYTES, Turn
 from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
 from hookgate.identity.headers import principal_from, scope_from
 from hookgate.identity.principal import Principal
@@ -37,6 +40,8 @@ from hookgate.telemetry.tally import Tally
 
 #: Part of the deadline that is kept for writing the record, and the most that is kept.
 _JOURNAL_SHARE, _JOURNAL_SECONDS = 0.15, 0.25
+#: What the journal is given where the deadline has passed already: uvloop's clock stands still while others work.
+_LEAST_JOURNAL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +107,12 @@ class Gate:
         self._scribe = scribe or Scribe(Redactor(os.urandom(32)))
         self._observe = observe
         self._slots = asyncio.Semaphore(config.decision.max_in_flight)
+        self._turn = Turn()
         self._reader = Reader(
             values=config.limits.values,
             cut_bytes=config.limits.tool_response_bytes,
             whole_bytes=config.pdp.max_request_bytes,
+            turn=self._turn,
         )
         #: With their scope: one scope may lack a policy that another has.
         self._kinds_with_policy: set[tuple[str, str]] = set()
@@ -125,7 +132,10 @@ class Gate:
             intended = await self._intended(case, request)
             sent = intended if case.mode is Mode.ENFORCE else EMPTY
             sent = await self._recorded(case, request, intended, sent)
-            self._reconcile(case, sent)
+            try:
+                self._reconcile(case, sent)
+            except Exception as error:  # noqa: BLE001 (likewise)
+                self._log.error("internal", decision_id=case.id, exc_info=error)
             return Reply(sent.encode(), case.id)
         finally:
             self.in_flight -= 1
@@ -210,7 +220,7 @@ class Gate:
     def _rejudged(self, first: Verdict, decision: Decision, changed: HookEvent) -> Verdict:
         """The call as a policy changed it is a call like any other: it must itself be let through, and stay as it is."""
         second = self._verdict(decision, changed)
-        if second.updated_input is not None and second.updated_input != changed.tool_input:
+        if second.updated_input is not None and not alike(second.updated_input, changed.tool_input):
             return unstable(second)
         return stricter(first, second)
 
@@ -244,36 +254,48 @@ class Gate:
         loop = asyncio.get_running_loop()
         deadline = request.received + self._config.decision.deadline_seconds
         case.total_seconds = time.perf_counter() - request.started
-        record = record_of(case, intended, sent)
         begun = time.perf_counter()
-        fault, may_land = "", False
-        lost_as = Outcome.ERROR.value if self._config.audit.required else record.outcome
+        record: Record | None = None
+        fault, is_counted = "", False
+        lost_as = Outcome.ERROR if self._config.audit.required else case.outcome
         try:
+            line, record = await self._line(case, request, intended, sent, deadline)
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
-            line, record = self._scribe.decision(record)
-            written = self._journal.append(line, record.type, lost_as)
-            async with asyncio.timeout_at(max(deadline, loop.time() + 0.01)):
+            written = self._journal.append(line, record.type, lost_as.value)
+            async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
                 await asyncio.shield(written)
         except JournalError as error:
-            fault = str(error)
+            fault, is_counted = str(error), True
         except TimeoutError:
-            fault, may_land = "the record could not be written in time", True
+            fault = "the record could not be written in time"
         except Exception as error:  # noqa: BLE001 (likewise)
             fault = type(error).__name__
             self._log.error("internal", decision_id=case.id, exc_info=error)
         self._metrics.journal_seconds.observe(time.perf_counter() - begun)
         if fault:
-            sent = self._unrecorded(case, fault, sent, may_land=may_land)
-            _, record = self._scribe.decision(record_of(case, intended, sent))
+            sent = self._unrecorded(case, fault, sent, is_counted=is_counted)
         try:
+            if fault or record is None:
+                _, record = self._scribe.decision(record_of(case, intended, sent))
             self._tally.decided(record)
             self._observe(record)
         except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil an answer)
             self._log.error("internal", decision_id=case.id, exc_info=error)
         return sent
 
-    def _unrecorded(self, case: Case, fault: str, sent: Answer, *, may_land: bool) -> Answer:
-        """Gives what is answered without a record. One that may land yet is followed by what was really answered."""
+    async def _line(
+        self, case: Case, request: HookRequest, intended: Answer, sent: Answer, deadline: float
+    ) -> tuple[bytes, Record]:
+        """Gives the record's line. Heavy records wait for their turn, but for none beyond the deadline."""
+        if len(request.body) > LIGHT_BYTES:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline), self._turn:
+                    return self._scribe.decision(record_of(case, intended, sent))
+        return self._scribe.decision(record_of(case, intended, sent))
+
+    def _unrecorded(self, case: Case, fault: str, sent: Answer, *, is_counted: bool) -> Answer:
+        """Gives what is answered without a record. One that may land yet is followed by what was really answered; one that
+        can't is counted in the journal's gap."""
         self._log.error("audit_unavailable", decision_id=case.id, detail=fault, required=self._config.audit.required)
         if not self._config.audit.required:
             self._metrics.errors.labels(ErrorKind.AUDIT_UNAVAILABLE.value).inc()
@@ -283,7 +305,7 @@ class Gate:
             answer = self._error_answer(case)
             # What was denied or asked stays so: `on_error: pass` is about calls that nobody judged.
             sent = sent if sent.opinion >= max(answer.opinion, Opinion.ASK) else answer
-        if may_land:
+        if not is_counted:
             self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
         return sent
 
@@ -309,7 +331,10 @@ class Gate:
 
     def note(self, kind: str, detail: dict[str, object]) -> None:
         """Queues a record about the service itself; nobody waits for it."""
-        written = self._journal.append(
-            self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail)), kind
-        )
+        try:
+            line = self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail))
+            written = self._journal.append(line, kind)
+        except Exception as error:  # noqa: BLE001 (likewise)
+            self._log.error("internal", exc_info=error)
+            return
         written.add_done_callback(lambda done: done.exception())

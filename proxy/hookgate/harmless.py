@@ -3,8 +3,8 @@
 import unicodedata
 
 #: Cc: control characters (escape sequences begin with one). Cf: bidirectional overrides, zero-width and tag characters.
-#: Cs: surrogates. Co: private use. Zl and Zp end lines.
-_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+#: Cs: surrogates. Co: private use. Cn: not assigned, so nobody knows what a newer terminal makes of it. Zl and Zp end lines.
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def harmless(text: str, characters: int = 0) -> str:

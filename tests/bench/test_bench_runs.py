@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.grid import Grid, PageError, put
 from bench.payloads import payloads
 from bench.window import Window
 
@@ -46,10 +47,16 @@ def test_a_short_benchmark_finishes_and_shows_each_payload_and_each_way(cerbos: 
     assert all(set(cell["against_http"]) == {"p50", "p99", "req/s"} for cell in hookgate)
 
 
-def test_the_rooms_are_measured_for_a_payload(cerbos: Path, tmp_path: Path) -> None:
-    results = tmp_path / "rooms.json"
-    done = _bench("rooms", "--payload", "bash", "--seconds", "0.01", "--json", str(results))
+def test_the_rooms_are_measured_and_written_into_a_page(cerbos: Path, tmp_path: Path) -> None:
+    results, page = tmp_path / "rooms.json", tmp_path / "page.md"
+    page.write_text("before\n<!-- rooms: begin -->\nold\n<!-- rooms: end -->\nafter\n")
+    done = _bench("rooms", "--payload", "bash", "--seconds", "0.01", "--json", str(results), "--page", str(page))
     assert done.returncode == 0, done.stderr
+    written = page.read_text()
+    assert written.startswith("before\n<!-- rooms: begin -->\n")
+    assert written.endswith(" |\n<!-- rooms: end -->\nafter\n")
+    assert "| step | Bash call, 0.5 KB |\n| --- | ---: |\n| decision id | " in written
+    assert "old" not in written
     costs = json.loads(results.read_text())["costs"]["Bash call, 0.5 KB"]
     assert {"bytes to JSON values", "question to protobuf", "journal, until written"} <= {
         cost["step"] for cost in costs
@@ -77,6 +84,14 @@ def test_an_unknown_payload_is_refused_with_the_names_there_are() -> None:
     assert done.stderr.strip() == (
         "bench: no payload 'bush'; there are: bash, edit-2k, write-50k, values-48k, write-1m, result-2m"
     )
+
+
+def test_a_page_without_a_place_for_the_tables_is_refused_and_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("text\n")
+    with pytest.raises(PageError, match="page.md: no <!-- bench: begin --> with <!-- bench: end --> behind it"):
+        put(page, "bench", [Grid("title", ("column",))], [])
+    assert page.read_text() == "text\n"
 
 
 def test_payloads_have_the_size_that_their_names_say() -> None:

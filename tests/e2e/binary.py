@@ -7,6 +7,8 @@ from hookgate.binaries import CLAUDE_VERSION, find_claude
 
 NO_CLIENT = "no"
 
+_LATER_EVENTS = {"StopFailure", "PreModelSwitch", "PostModelSwitch", "DirectoryAdded"}
+
 
 def wanted_version() -> str:
     """The version in `HOOKGATE_CLIENT`; the pinned one by default; `no` where no client is wanted."""
@@ -34,3 +36,7 @@ class ClientVersion:
     def asks_hooks_where_nobody_can_be_asked(self) -> bool:
         """PermissionRequest fires in plain `-p`, too. The versions between 2.1.197 and 2.1.295 were not run."""
         return self._numbers >= (2, 1, 295)
+
+    def fires(self, event: str) -> bool:
+        """Whether it sends the event at all. The versions between 2.1.197 and 2.1.295 were not run."""
+        return event not in _LATER_EVENTS or self._numbers >= (2, 1, 295)

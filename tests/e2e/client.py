@@ -52,6 +52,10 @@ class Workspace:
         )
         return done.stdout
 
+    def made(self) -> list[str]:
+        """The files and folders that calls, or the test, made at the top of the project; sorted, settings left out."""
+        return sorted(file.name for file in self.project.iterdir() if file.name not in (".git", ".claude", "README.md"))
+
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """The whole environment of the client; the test's own environment has no part in it."""
         return {

@@ -57,9 +57,10 @@ def model() -> Iterator[Model]:
 
 
 @pytest.fixture
-def space(client: Path, model: Model, tmp_path: Path) -> Workspace:
+def space(client: Path, model: Model, tmp_path: Path) -> Iterator[Workspace]:
     """A scratch home with a git project, where the client runs."""
-    return Workspace(tmp_path, client, model.url)
+    yield Workspace(tmp_path, client, model.url)
+    model.raise_fault()
 
 
 @pytest.fixture(scope="session")

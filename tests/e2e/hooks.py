@@ -62,6 +62,10 @@ class HookServer:
         with self._changed:
             return [hook for hook in self._seen if event in (None, hook.event)]
 
+    def saw(self, event: str, text: str) -> bool:
+        """Whether a hook of this event had the text in its input."""
+        return any(text in str(hook.body.get("tool_input")) for hook in self.seen(event))
+
     def wait_for(self, event: str, timeout_seconds: float = 10.0) -> bool:
         """Whether a hook of this event came within the time."""
         with self._changed:

@@ -51,10 +51,10 @@ class Turn:
     """One message of the assistant: its blocks, and what happens in the test before it is sent."""
 
     blocks: tuple[Say | Call | ApiError, ...]
-    before: Callable[[], None] | None = None
+    before: Callable[[], object] | None = None
 
 
-def turn(*blocks: Say | Call | ApiError, before: Callable[[], None] | None = None) -> Turn:
+def turn(*blocks: Say | Call | ApiError, before: Callable[[], object] | None = None) -> Turn:
     """A turn of these blocks. Several calls in one turn are parallel calls."""
     return Turn(blocks, before)
 
@@ -66,6 +66,7 @@ class Model:
         self._scripts: dict[str, tuple[Turn, ...]] = {}
         self._requests: dict[str, list[dict[str, Any]]] = {}
         self._numbers = itertools.count(1)
+        self._faults: list[Exception] = []
         self._lock = threading.Lock()
         self._server = LoopbackServer(
             {
@@ -93,6 +94,12 @@ class Model:
         match = _TAG.search(tag)
         with self._lock:
             return list(self._requests[match.group(1)]) if match else []
+
+    def raise_fault(self) -> None:
+        """Raises what a turn's `before` raised since the last time; the client was then refused, and went on without it."""
+        faults, self._faults = self._faults, []
+        if faults:
+            raise faults[0]
 
     def close(self) -> None:
         self._server.close()
@@ -133,7 +140,11 @@ class Model:
             return _message([Say("done")], model, name, index)
         before = turns[index].before
         if before is not None:
-            before()
+            try:
+                before()
+            except Exception as fault:  # noqa: BLE001 (whatever it is, it is raised again in the test's own thread)
+                self._faults.append(fault)
+                return ApiError(400, message=f"in the test: {fault}")
         refusal = next((block for block in turns[index].blocks if isinstance(block, ApiError)), None)
         return refusal or _message(turns[index].blocks, model, name, index)
 

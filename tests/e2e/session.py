@@ -115,7 +115,8 @@ class Session:
     def _read_events(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if line.startswith(b"{"):
+            # Of a client that was ended, the last line may be torn.
+            if line.startswith(b"{") and line.endswith(b"\n"):
                 self._incoming.put(json.loads(line))
         self._incoming.put(None)
 

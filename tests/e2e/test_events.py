@@ -36,11 +36,6 @@ def bash(command: str, identity: str = "") -> Call:
     return Call("Bash", {"command": command}, id=identity or f"toolu_{command.rsplit(maxsplit=1)[-1]}")
 
 
-def made(space: Workspace) -> list[str]:
-    """The files that scripted calls made in the project."""
-    return sorted(file.name for file in space.project.iterdir() if file.name not in (".git", ".claude", "README.md"))
-
-
 def at_a_prompt(
     service: ServiceProcess,
     space: Workspace,
@@ -61,7 +56,7 @@ def test_a_policy_refuses_at_the_prompt_before_the_person_answers(
 ) -> None:
     run, _ = at_a_prompt(service, space, model.script(turn(bash("touch refused"))), look_away)
 
-    assert made(space) == []
+    assert space.made() == []
     assert "Nobody may grant that." in run.tool_results["toolu_refused"]
     assert [record["outcome"] for record in decisions(service, run, "PermissionRequest")] == ["deny"]
     assert_recorded_once(service, run, stopped=["toolu_refused"])
@@ -72,7 +67,7 @@ def test_a_policy_grants_at_the_prompt_in_the_person_s_stead(
 ) -> None:
     run, _ = at_a_prompt(service, space, model.script(turn(bash("touch granted"))), look_away)
 
-    assert made(space) == ["granted"]
+    assert space.made() == ["granted"]
     assert [record["outcome"] for record in decisions(service, run, "PermissionRequest")] == ["allow"]
     assert_recorded_once(service, run, ran=["toolu_granted"])
 
@@ -84,7 +79,7 @@ def test_without_a_policy_s_word_the_person_decides(
     run, times = at_a_prompt(service, space, model.script(turn(bash("touch marker"))), person)
 
     assert times == 1
-    assert made(space) == (["marker"] if ran else [])
+    assert space.made() == (["marker"] if ran else [])
     assert decisions(service, run, "PermissionRequest")[0]["answer"] == {}
     assert_recorded_once(service, run, ran=["toolu_marker"] if ran else [], stopped=[] if ran else ["toolu_marker"])
 
@@ -97,11 +92,11 @@ def test_where_nobody_can_be_asked_a_policy_still_decides(
 
     asked = {record["input"]["command"]: record["outcome"] for record in decisions(service, run, "PermissionRequest")}
     if version.asks_hooks_where_nobody_can_be_asked:
-        assert made(space) == ["granted"]
+        assert space.made() == ["granted"]
         assert asked == {"touch granted": "allow", "touch refused": "deny", "touch marker": "allow"}
         assert "Nobody may grant that." in run.tool_results["toolu_refused"]
     else:
-        assert made(space) == []
+        assert space.made() == []
         assert asked == {}
 
 
@@ -113,7 +108,7 @@ def test_a_policy_s_ask_puts_a_person_before_the_call_although_the_mode_asks_nob
     run, times = at_a_prompt(service, space, tag, person, mode="bypassPermissions")
 
     assert times == 1
-    assert made(space) == (["dubious", "marker"] if ran else ["marker"])
+    assert space.made() == (["dubious", "marker"] if ran else ["marker"])
     assert outcomes(service, run) == {"toolu_dubious": "ask", "toolu_marker": "allow"}
     stopped = [] if ran else ["toolu_dubious"]
     assert_recorded_once(service, run, ran=[*(["toolu_dubious"] if ran else []), "toolu_marker"], stopped=stopped)
@@ -124,7 +119,7 @@ def test_a_policy_s_ask_stops_the_call_where_nobody_can_be_asked(
 ) -> None:
     run = space.run(model.script(turn(bash("touch dubious"))), hook_settings(service.url))
 
-    assert made(space) == []
+    assert space.made() == []
     assert "A person shall look." in run.tool_results["toolu_dubious"]
     assert_recorded_once(service, run, stopped=["toolu_dubious"])
 
@@ -132,7 +127,7 @@ def test_a_policy_s_ask_stops_the_call_where_nobody_can_be_asked(
 def test_a_command_runs_as_a_policy_rewrote_it(service: ServiceProcess, space: Workspace, model: Model) -> None:
     run = space.run(model.script(turn(bash("touch original"))), hook_settings(service.url))
 
-    assert made(space) == ["rewritten"]
+    assert space.made() == ["rewritten"]
     assert_recorded_once(service, run, ran=["toolu_original"])
     reported = decisions(service, run, "PostToolUse")[0]
     assert reported["input"]["command"] == "touch rewritten"
@@ -143,7 +138,7 @@ def test_a_command_that_is_forbidden_as_rewritten_runs_in_neither_form(
 ) -> None:
     run = space.run(model.script(turn(bash("touch harmless"))), hook_settings(service.url))
 
-    assert made(space) == []
+    assert space.made() == []
     assert FORBIDDEN in run.tool_results["toolu_harmless"]
     assert_recorded_once(service, run, stopped=["toolu_harmless"])
 
@@ -154,7 +149,7 @@ def test_one_of_three_commands_of_a_message_is_denied_and_the_others_run(
     calls = [bash("touch first"), bash("touch forbidden"), bash("touch third")]
     run = space.run(model.script(turn(*calls)), hook_settings(service.url))
 
-    assert made(space) == ["first", "third"]
+    assert space.made() == ["first", "third"]
     assert FORBIDDEN in run.tool_results["toolu_forbidden"]
     assert_recorded_once(service, run, ran=["toolu_first", "toolu_third"], stopped=["toolu_forbidden"])
 
@@ -183,7 +178,7 @@ def test_a_subagent_s_call_is_denied_and_the_record_names_the_subagent(
     outer = model.script(turn(Call("Agent", inputs, id="toolu_agent")))
     run = space.run(outer, hook_settings(service.url))
 
-    assert made(space) == ["marker"]
+    assert space.made() == ["marker"]
     assert FORBIDDEN in json.dumps(model.requests(inner))
     assert_recorded_once(service, run, ran=["toolu_agent", "toolu_marker"], stopped=["toolu_forbidden"])
     asked = {record["tool_use_id"]: record for record in decisions(service, run, "PreToolUse")}
@@ -203,7 +198,7 @@ def test_an_mcp_tool_is_denied_by_its_input_and_allowed_by_another(
         model.script(*(turn(call) for call in calls)), hook_settings(service.url), arguments=mcp_arguments()
     )
 
-    assert made(space) == ["marker"]
+    assert space.made() == ["marker"]
     assert FORBIDDEN in run.tool_results["toolu_forbidden"]
     assert_recorded_once(service, run, ran=["toolu_marker"], stopped=["toolu_forbidden"])
     assert {record["tool"] for record in decisions(service, run, "PreToolUse")} == {"mcp__demo__touch"}

@@ -20,8 +20,9 @@ import yaml
 
 from hookgate.audit.verify import verify
 from tests.conftest import ROOT, payload
+from tests.integration.conftest import Serving
 from tests.integration.stand_in import ALLOW, DENY, StandInPdp, says
-from tests.support.service import ServiceProcess
+from tests.support.service import ServiceProcess, merged
 from tests.support.wait import free_port, until
 
 MakeService = Callable[..., ServiceProcess]
@@ -43,17 +44,19 @@ class Disk(Protocol):
 
 
 class SmallDisk:
-    """A file system of 256 KiB of its own; only root can mount one."""
+    """A file system of 2 MiB of its own; only root can mount one."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._filler = directory / "filler"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", directory], check=True, capture_output=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", directory], check=True, capture_output=True)
 
     def fill(self, *services: ServiceProcess) -> None:
-        with self._filler.open("wb", buffering=0) as filler, contextlib.suppress(OSError):
-            while True:
-                filler.write(bytes(512))
+        with self._filler.open("wb", buffering=0) as filler:
+            for size in (64 * 1024, 512):
+                with contextlib.suppress(OSError):
+                    while filler.write(bytes(size)) == size:
+                        pass
         for service in services:
             # What is left of the file's own last page.
             until(functools.partial(_is_stuck, service), what="the last page to be full")
@@ -89,6 +92,9 @@ class SizeLimit:
 
     def fill(self, *services: ServiceProcess) -> None:
         for service in services:
+            # The limit holds for the log, too, which must still have room below it.
+            while segment(service).stat().st_size < len(service.log()) + 64 * 1024:
+                service.post(payload("PreToolUse.Write", tool_input={"file_path": "/p/a", "content": "x" * 4000}))
             self._limit(service, segment(service).stat().st_size)
 
     def free(self, *services: ServiceProcess) -> None:
@@ -101,36 +107,64 @@ class SizeLimit:
         resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDisk | None]:
+@contextlib.contextmanager
+def mounted(directory: Path) -> Iterator[SmallDisk | None]:
     """A file system of its own, where the tests may mount one."""
-    directory = tmp_path / "disk"
     directory.mkdir()
     try:
         disk = SmallDisk(directory)
     except (subprocess.CalledProcessError, FileNotFoundError):
         yield None
         return
-    yield disk
-    disk.remove()
+    try:
+        yield disk
+    finally:
+        disk.remove()
 
 
-@pytest.fixture(params=["a full disk", "a limit on files"])
-def disk(request: pytest.FixtureRequest, small_disk: SmallDisk | None, tmp_path: Path) -> Disk:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk | None]:
+    """A disk for one test, or None."""
+    with mounted(tmp_path / "disk") as disk:
+        yield disk
+
+
+@pytest.fixture(scope="module", params=["a full disk", "a limit on files"])
+def disk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     """Each way to have no room. Where no disk can be mounted, both are the limit."""
-    return small_disk if small_disk and request.param == "a full disk" else SizeLimit(tmp_path)
+    directory = tmp_path_factory.mktemp("trail")
+    if request.param == "a limit on files":
+        yield SizeLimit(directory)
+        return
+    with mounted(directory / "disk") as mounted_disk:
+        yield mounted_disk or SizeLimit(directory)
 
 
-def trio(make_service: MakeService, address: str, disk: Disk, **more: Any) -> Mapping[str, ServiceProcess]:
-    """Starts three services that differ in `on_error`, with their trails on one disk."""
-    with ThreadPoolExecutor(len(ON_ERROR)) as pool:
-        made = pool.map(
-            lambda on_error: make_service(
-                address, {**more, "on_error": on_error, "audit": {"directory": str(disk.directory / on_error)}}
-            ),
-            ON_ERROR,
-        )
-        return dict(zip(ON_ERROR, made, strict=True))
+@pytest.fixture(scope="module")
+def services(serving: Serving, stand_in_server: StandInPdp, disk: Disk) -> Mapping[str, ServiceProcess]:
+    """One service for each `on_error`, one that need not record, and one that observes; their trails are on one disk."""
+    settings: dict[str, dict[str, Any]] = {
+        **{on_error: {"on_error": on_error} for on_error in ON_ERROR},
+        "unrequired": {"audit": {"required": False}},
+        "observing": {"mode": "observe"},
+    }
+
+    def start(name: str) -> ServiceProcess:
+        own = {"audit": {"directory": str(disk.directory / name)}}
+        return serving(stand_in_server.address, merged(settings[name], own))
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(settings, pool.map(start, settings), strict=True))
+
+
+@contextlib.contextmanager
+def full(disk: Disk, *services: ServiceProcess) -> Iterator[None]:
+    """No room for these services' trails while the context lasts."""
+    disk.fill(*services)
+    try:
+        yield
+    finally:
+        disk.free(*services)
 
 
 def sessions(service: ServiceProcess) -> list[str]:
@@ -163,90 +197,89 @@ def assert_gap(service: ServiceProcess, *, at_least: int) -> None:
 
 
 class TestNoRoom:
+    @pytest.fixture
+    def trio(self, services: Mapping[str, ServiceProcess], stand_in: StandInPdp) -> Mapping[str, ServiceProcess]:
+        """The services that differ in `on_error`, before a PDP that allows everything."""
+        return {on_error: services[on_error] for on_error in ON_ERROR}
+
+    @pytest.mark.parametrize("on_error", ON_ERROR)
     def test_is_answered_by_on_error_and_heals_by_itself(
-        self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
+        self, trio: Mapping[str, ServiceProcess], disk: Disk, on_error: str
     ) -> None:
-        services = trio(make_service, stand_in.address, disk)
-        for service in services.values():
-            assert call(service, "before") == ""
-        disk.fill(*services.values())
-        for on_error, service in services.items():
+        service = trio[on_error]
+        assert call(service, "before") == ""
+        with full(disk, service):
             before = service.metric("hookgate_errors_total", kind="audit_unavailable")
             answer = service.post(payload("PreToolUse.Bash", session_id="during"))
-            assert permission(answer) == LAST[on_error]
-            if answer:
-                reason = answer["hookSpecificOutput"]["permissionDecisionReason"]
-                assert "Hookgate could not decide (audit_unavailable)" in reason
             assert service.metric("hookgate_errors_total", kind="audit_unavailable") == before + 1
-            until(lambda service=service: service.log_events("audit_unavailable"), what="the log line")  # type: ignore[misc]
-            assert service.log_events("audit_unavailable")[-1]["level"] == "error"
             assert service.get("/livez")[0] == 200
-        disk.free(*services.values())
-        for service in services.values():
-            assert call(service, "after") == ""
-            assert sessions(service)[-1] == "after"
-            assert "during" not in sessions(service)
-            assert "before" in sessions(service)
-            assert_gap(service, at_least=1)
+        assert permission(answer) == LAST[on_error]
+        if answer:
+            reason = answer["hookSpecificOutput"]["permissionDecisionReason"]
+            assert "Hookgate could not decide (audit_unavailable)" in reason
+        until(lambda: service.log_events("audit_unavailable"), what="the log line")
+        assert service.log_events("audit_unavailable")[-1]["level"] == "error"
+        assert call(service, "after") == ""
+        found = sessions(service)
+        assert found[-1] == "after"
+        assert "before" in found
+        assert "during" not in found
+        assert_gap(service, at_least=1)
 
     def test_is_told_in_each_event_s_own_form_and_stops_no_other(
-        self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
+        self, trio: Mapping[str, ServiceProcess], disk: Disk
     ) -> None:
-        services = trio(make_service, stand_in.address, disk)
-        disk.fill(*services.values())
-        prompts = {name: one.post(payload("PermissionRequest.Bash")) for name, one in services.items()}
-        assert prompts["deny"]["hookSpecificOutput"]["decision"]["behavior"] == "deny"
-        assert (prompts["ask"], prompts["pass"]) == ({}, {})
-        changes = [one.post(payload("ConfigChange")).get("decision") for one in services.values()]
-        assert changes == ["block", "block", None]
-        # To block an agent's stopping would make it go on and on.
-        for name in ("Stop", "SubagentStop", "UserPromptSubmit", "PostToolUse.Bash", "Notification.idle_prompt"):
-            assert [one.post(payload(name)) for one in services.values()] == [{}, {}, {}], name
+        def told(name: str) -> list[dict[str, Any]]:
+            return [service.post(payload(name)) for service in trio.values()]
 
-    def test_weakens_no_denial(self, make_service: MakeService, stand_in: StandInPdp, disk: Disk) -> None:
+        with full(disk, *trio.values()):
+            denied, asked, passed = told("PermissionRequest.Bash")
+            assert denied["hookSpecificOutput"]["decision"]["behavior"] == "deny"
+            assert (asked, passed) == ({}, {})
+            assert [answer.get("decision") for answer in told("ConfigChange")] == ["block", "block", None]
+            # To block an agent's stopping would make it go on and on.
+            for name in ("Stop", "SubagentStop", "UserPromptSubmit", "PostToolUse.Bash", "Notification.idle_prompt"):
+                assert told(name) == [{}, {}, {}], name
+
+    def test_weakens_no_denial(self, trio: Mapping[str, ServiceProcess], stand_in: StandInPdp, disk: Disk) -> None:
         stand_in.behaviour = says(DENY, {"hookSpecificOutput": {"permissionDecisionReason": "By policy."}})
-        services = trio(make_service, stand_in.address, disk)
-        disk.fill(*services.values())
-        for service in services.values():
-            assert call(service, "denied") == "deny"
+        with full(disk, *trio.values()):
+            assert [call(service, "denied") for service in trio.values()] == ["deny"] * 3
 
     def test_stops_nothing_where_the_trail_is_not_required(
-        self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
+        self, services: Mapping[str, ServiceProcess], stand_in: StandInPdp, disk: Disk
     ) -> None:
+        service = services["unrequired"]
         stand_in.behaviour = says(ALLOW, {"hookSpecificOutput": {"permissionDecision": "allow"}})
-        audit = {"directory": str(disk.directory / "audit"), "required": False}
-        service = make_service(stand_in.address, {"audit": audit})
-        assert call(service, "before") == "allow"
-        disk.fill(service)
-        before = service.metric("hookgate_errors_total", kind="audit_unavailable")
-        assert call(service, "during") == "allow"
-        assert service.metric("hookgate_errors_total", kind="audit_unavailable") == before + 1
+        with full(disk, service):
+            before = service.metric("hookgate_errors_total", kind="audit_unavailable")
+            assert call(service, "during") == "allow"
+            assert service.metric("hookgate_errors_total", kind="audit_unavailable") == before + 1
         until(lambda: service.log_events("audit_unavailable"), what="the log line")
         assert service.log_events("audit_unavailable")[-1]["required"] is False
 
-    def test_leaves_observed_calls_alone(self, make_service: MakeService, stand_in: StandInPdp, disk: Disk) -> None:
-        audit = {"directory": str(disk.directory / "audit")}
-        service = make_service(stand_in.address, {"mode": "observe", "audit": audit})
-        disk.fill(service)
-        assert call(service, "observed") == ""
-        assert service.metric("hookgate_errors_total", kind="audit_unavailable") >= 1
-
-    def test_leaves_only_whole_lines_under_load(
-        self, make_service: MakeService, stand_in: StandInPdp, disk: Disk
+    def test_leaves_observed_calls_alone(
+        self, services: Mapping[str, ServiceProcess], stand_in: StandInPdp, disk: Disk
     ) -> None:
-        service = make_service(stand_in.address, {"audit": {"directory": str(disk.directory / "audit")}})
+        service = services["observing"]
+        with full(disk, service):
+            assert call(service, "observed") == ""
+            assert service.metric("hookgate_errors_total", kind="audit_unavailable") >= 1
+
+    def test_leaves_only_whole_lines_under_load(self, trio: Mapping[str, ServiceProcess], disk: Disk) -> None:
+        service = trio["deny"]
         with ThreadPoolExecutor(8) as pool:
-            told = dict(zip(range(120), pool.map(lambda n: call(service, f"a{n}"), range(120)), strict=True))
-            disk.fill(service)
-            told_full = list(pool.map(lambda n: call(service, f"b{n}"), range(40)))
-            disk.free(service)
-            told_again = list(pool.map(lambda n: call(service, f"c{n}"), range(40)))
-        found = set(sessions(service))
-        assert {f"a{n}" for n, answer in told.items() if answer == ""} <= found
-        assert set(told_full) == {"deny"}
-        assert not any(session.startswith("b") for session in found)
-        assert set(told_again) == {""}
-        assert {f"c{n}" for n in range(40)} <= found
+
+            def told(name: str) -> set[str]:
+                return set(pool.map(lambda n: call(service, f"{name}{n}"), range(40)))
+
+            assert told("early") == {""}
+            with full(disk, service):
+                assert told("lost") == {"deny"}
+            assert told("late") == {""}
+        found = sessions(service)
+        assert {f"early{n}" for n in range(40)} | {f"late{n}" for n in range(40)} <= set(found)
+        assert not [session for session in found if session.startswith("lost")]
         assert_gap(service, at_least=40)
 
 

@@ -204,14 +204,11 @@ class TestExpectations:
         assert (decided.permission, decided.record["error"]) == ("deny", "canary_wrong")
         assert "secrets stay secret" in decided.record["error_detail"]
 
-    def test_hold_for_a_pdp_without_a_canary_policy(
-        self, directory: Path, make_pdp: Callable[..., Pdp], make_service: Serving
-    ) -> None:
-        pdp = make_pdp(directory)
-        service = make_service(pdp.address, {"canary": {**OFTEN, "expect": [self.READ]}})
+    def test_are_asked_of_a_pdp_without_a_canary_policy_too(self, make_service: Serving, stand_in: StandInPdp) -> None:
+        service = make_service(stand_in.address, {"canary": {**OFTEN, "expect": [self.READ]}})
         assert (state(service), decide(service).record["outcome"]) == ("absent", "allow")
-        (pdp.policies / "PreToolUse.default..yaml").unlink()
-        until(lambda: state(service) == "wrong", seconds=LIVE_SECONDS, what="the lost policy to be noticed")
+        stand_in.behaviour = lambda request, context: response(request, DENY, policy="NO_MATCH").SerializeToString()
+        until(lambda: state(service) == "wrong", what="the lost policy to be noticed")
         assert readiness(service)["canary"]["faults"] == ["reads: expected allow, got no_match (NO_MATCH)"]
         assert decide(service).record["error"] == "canary_wrong"
 

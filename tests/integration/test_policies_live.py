@@ -18,6 +18,7 @@ from tests.support.wait import until
 
 #: An edit was live after 3 to 4 s on an idle machine.
 LIVE_SECONDS = 15
+COMPACTION = payload("PreCompact.manual")
 DENYING = rule("DENY", '{"hookSpecificOutput": {"permissionDecision": "deny", "permissionDecisionReason": "Edited."}}')
 
 
@@ -37,11 +38,9 @@ class Watched:
         found: str = decide(self.service, body).record["outcome"]
         return found
 
-    def until_outcome(self, outcome: str, body: dict[str, Any] | None = None) -> float:
-        """Waits until a decision has this outcome; gives for how many seconds."""
-        begun = time.monotonic()
+    def until_outcome(self, outcome: str, body: dict[str, Any] | None = None) -> None:
+        """Waits until a decision has this outcome."""
         until(lambda: self.outcome(body) == outcome, seconds=LIVE_SECONDS, what=f"the edit to give {outcome}")
-        return time.monotonic() - begun
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +55,38 @@ def watched(cerbos: Path, policies: Path) -> Iterator[Watched]:
     pdp.stop()
 
 
-def test_an_edit_is_live_without_a_restart(watched: Watched, record_property: Callable[[str, object], None]) -> None:
+@pytest.fixture(scope="module")
+def edited(watched: Watched) -> float:
+    """Has one policy edited and another removed; gives after how many seconds both were live."""
     assert watched.outcome() == "allow"
+    assert watched.outcome(COMPACTION) == "allow"
+    assert watched.service.metric("hookgate_policy_lost_total") == 0
+    begun = time.monotonic()
     write(watched.directory, "PreToolUse", DENYING)
-    seconds = watched.until_outcome("deny")
-    record_property("edit_live_after_seconds", round(seconds, 2))
-    print(f"an edit was live after {seconds:.1f} s")
+    (watched.directory / "PreCompact.default..yaml").unlink()
+    watched.until_outcome("deny")
+    watched.until_outcome("no_match", COMPACTION)
+    return time.monotonic() - begun
+
+
+def test_an_edit_is_live_without_a_restart(
+    watched: Watched, edited: float, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("edit_live_after_seconds", round(edited, 2))
+    print(f"an edit was live after {edited:.1f} s")
     assert decide(watched.service).reason.startswith("Edited. ")
+    assert len(watched.service.records("start")) == 1
+
+
+def test_a_kind_that_loses_its_policy_is_counted_logged_and_recorded_once(watched: Watched, edited: float) -> None:
+    service = watched.service
+    assert watched.outcome(COMPACTION) == "no_match"
+    assert service.metric("hookgate_policy_lost_total", event="PreCompact") == 1
+    assert service.metric("hookgate_policy_lost_total") == 1
+    assert [record["detail"] for record in service.records("policy_lost")] == [{"event": "PreCompact", "scope": ""}]
+    until(lambda: service.log_events("policy_lost"), what="the log line")
+    lines = service.log_events("policy_lost")
+    assert [(line["event_name"], line["level"]) for line in lines] == [("PreCompact", "error")]
 
 
 def test_a_broken_edit_keeps_the_rules_that_held_and_its_mend_is_live(watched: Watched) -> None:
@@ -75,21 +99,6 @@ def test_a_broken_edit_keeps_the_rules_that_held_and_its_mend_is_live(watched: W
     assert watched.service.get("/readyz")[0] == 200
     write(watched.directory, "UserPromptSubmit", DENYING)
     watched.until_outcome("deny", prompt)
-
-
-def test_a_kind_that_loses_its_policy_is_counted_logged_and_recorded_once(watched: Watched) -> None:
-    service, compaction = watched.service, payload("PreCompact.manual")
-    assert watched.outcome(compaction) == "allow"
-    assert service.metric("hookgate_policy_lost_total") == 0
-    (watched.directory / "PreCompact.default..yaml").unlink()
-    watched.until_outcome("no_match", compaction)
-    assert watched.outcome(compaction) == "no_match"
-    assert service.metric("hookgate_policy_lost_total", event="PreCompact") == 1
-    assert service.metric("hookgate_policy_lost_total") == 1
-    assert [record["detail"]["event"] for record in service.records("policy_lost")] == ["PreCompact"]
-    until(lambda: service.log_events("policy_lost"), what="the log line")
-    lines = service.log_events("policy_lost")
-    assert [(line["event_name"], line["level"]) for line in lines] == [("PreCompact", "error")]
 
 
 class TestLostPolicy:

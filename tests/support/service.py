@@ -18,14 +18,16 @@ import yaml
 
 from tests.support.wait import free_port, until
 
-#: A socket unit's contract: descriptors from 3 on, and LISTEN_PID naming the very process.
-_HANDS_OVER = """
+ROOT = Path(__file__).resolve().parents[2]
+
+#: A socket unit's contract: descriptors from 3 on, and LISTEN_PID naming the very process. (A shell's `exec 3<&N` takes
+#: one digit only.)
+_AS_A_SOCKET_UNIT = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
 os.execv(sys.argv[2], sys.argv[2:])
 """
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +80,7 @@ class ServiceProcess:
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "proxy")}
         passed: tuple[int, ...] = ()
         if self._listener is not None:
-            command = [sys.executable, "-c", _HANDS_OVER, str(self._listener.fileno()), *command]
+            command = [sys.executable, "-IS", "-c", _AS_A_SOCKET_UNIT, str(self._listener.fileno()), *command]
             passed = (self._listener.fileno(),)
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(

@@ -86,11 +86,27 @@ def test_any_object_is_read_as_the_standard_library_reads_it(value: dict[str, An
     assert found.altered == (not same(exact(value), value))
 
 
-@settings(max_examples=300)
-@given(value=objects, style=styles, window=windows, cut_bytes=st.integers(0, 40))
+cut_anywhere = given(value=objects, style=styles, window=windows, cut_bytes=st.integers(0, 40))
+
+
+@settings(max_examples=250)
+@cut_anywhere
 def test_a_large_body_is_read_window_by_window_and_its_tool_response_cut_exactly(
     value: dict[str, Any], style: dict[str, Any], window: int, cut_bytes: int
 ) -> None:
+    check_cut(value, style, window, cut_bytes)
+
+
+@pytest.mark.soak
+@settings(max_examples=10_000)
+@cut_anywhere
+def test_at_length_a_large_body_is_read_window_by_window_and_its_tool_response_cut_exactly(
+    value: dict[str, Any], style: dict[str, Any], window: int, cut_bytes: int
+) -> None:
+    check_cut(value, style, window, cut_bytes)
+
+
+def check_cut(value: dict[str, Any], style: dict[str, Any], window: int, cut_bytes: int) -> None:
     body = json.dumps(value, **style).encode()
     assume(len(body) > window)
     with patch.object(decode, "SMALL_BYTES", window):

@@ -184,29 +184,34 @@ def expected_strengths(decision: Decision, event: str, *, stricter: str, stop_ho
     """What the answer may amount to for the client; more than one only where a rewritten input may void an allowance."""
     said = [words(output, event) for output in decision.outputs]
     explicit = any("deny" in one for one in said)
-    ambiguous = event in REWRITING and len(rewrites(decision.outputs)) > 1
     if decision.effect is Effect.ALLOW and stricter == "drop":
         said = [one for one in said if "deny" not in one]
     verdict = "deny" if decision.effect is Effect.DENY else strictest(said)
-    if ambiguous and verdict != "deny":
+    expected = {in_form(verdict, decision, event, explicit=explicit and not stop_hook_active)}
+    if event in ELICITATIONS and "allow" in expected:
+        # An `accept` beside a denial in an output that is dropped counts for nothing.
+        expected.add("none")
+    if event in REWRITING and verdict != "deny" and len(rewrites(decision.outputs)) > 1:
         # Held to less: it is asked elsewhere what becomes of two rewrites.
-        return {"deny", "ask", "none", "defer", verdict} if stricter == "drop" else {"deny", verdict}
+        expected.add("deny")
+    return expected
+
+
+def in_form(verdict: str, decision: Decision, event: str, *, explicit: bool) -> str:
+    """What the client can do about a verdict on this event."""
     denied = "deny" if event in DENIABLE or event not in CLIENT_EVENTS else "none"
     if verdict == "deny":
-        return {"deny" if explicit and not stop_hook_active else "none"} if event in CONTINUING else {denied}
+        return ("deny" if explicit else "none") if event in CONTINUING else denied
     if verdict == "ask":
-        return {"ask"} if event in ASKING else {"none"} if event in CONTINUING | {"PermissionRequest"} else {denied}
+        return "ask" if event in ASKING else "none" if event in CONTINUING | {"PermissionRequest"} else denied
     if verdict == "allow":
+        specifics = [o.value.get("hookSpecificOutput") for o in decision.outputs if isinstance(o.value, dict)]
         accepted = any(
-            isinstance(o.value, dict)
-            and isinstance(o.value.get("hookSpecificOutput"), dict)
-            and str(o.value["hookSpecificOutput"].get("action")).strip().lower() == "accept"
-            for o in decision.outputs
+            isinstance(one, dict) and str(one.get("action")).strip().lower() == "accept" for one in specifics
         )
         takes = event in ASKING | {"PermissionRequest"} or (event in ELICITATIONS and accepted)
-        # An `accept` beside a denial in an output that is dropped counts for nothing.
-        return {"allow", "none"} if event in ELICITATIONS and takes else {"allow"} if takes else {"none"}
-    return {verdict}
+        return "allow" if takes else "none"
+    return verdict
 
 
 def check(decision: Decision, spec: EventSpec, stricter: str, stop_hook_active: bool, characters: int) -> None:
@@ -222,6 +227,8 @@ def check(decision: Decision, spec: EventSpec, stricter: str, stop_hook_active: 
     if found.updated_input is not None:
         assert found.strength in ("allow", "ask")
         assert found.updated_input in [whole(one) for one in rewrites(decision.outputs)]
+    if "content" in found.specific:
+        assert found.specific["action"] == "accept"
     if found.strength == "allow":
         assert decision.effect is Effect.ALLOW
         assert any("allow" in words(output, spec.name) for output in decision.outputs)
@@ -248,7 +255,7 @@ def test_whatever_outputs_hold_each_event_gets_an_answer_that_is_valid_and_as_st
 
 
 @pytest.mark.soak
-@settings(max_examples=30_000)
+@settings(max_examples=6000)
 @_arguments
 def test_at_length_whatever_outputs_hold_each_event_gets_an_answer_that_is_valid_and_as_strict_as_the_verdict(
     decision: Decision, stricter: str, stop_hook_active: bool, characters: int

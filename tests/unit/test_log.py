@@ -92,6 +92,20 @@ def test_a_terminal_gets_readable_lines_with_tracebacks() -> None:
     assert "RuntimeError: a fault" in line
 
 
+@pytest.mark.parametrize("char", ["\x1b", "\x9b", "\u202e", "\u200b", "\u2028", "\x07", "\r"], ids=ascii)
+def test_what_callers_wrote_reaches_a_terminal_as_text_alone(char: str) -> None:
+    lines: list[str] = []
+    log = logger(lines, format="console")
+    log.warning("decision", tool=f"a{char}b", faults=[f"a{char}b"])
+    try:
+        raise RuntimeError(f"a{char}b")
+    except RuntimeError as error:
+        log.exception("internal", exc_info=error)
+    assert char not in "".join(lines)
+    assert len(lines[0].splitlines()) == 1
+    assert len(lines[1].splitlines()) > 3
+
+
 @pytest.mark.parametrize(("terminal", "readable"), [(True, True), (False, False)])
 def test_auto_is_readable_on_a_terminal_and_json_elsewhere(
     monkeypatch: pytest.MonkeyPatch, terminal: bool, readable: bool

@@ -84,13 +84,27 @@ def test_a_rewritten_input_is_taken_over_where_one_or_all_outputs_agree_on_it() 
     assert verdict(Effect.ALLOW, one, says("deny")).updated_input is None
 
 
-def test_two_different_rewritten_inputs_deny() -> None:
-    found = verdict(
-        Effect.ALLOW, says("allow", updatedInput={"command": "ls"}), says("allow", updatedInput={"command": "id"})
-    )
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"command": "ls"}, {"command": "id"}),
+        ({}, {"command": "id"}),
+        ({"all": True}, {"all": 1.0}),
+        ({"a": [0.0]}, {"a": [False]}),
+    ],
+)
+def test_two_different_rewritten_inputs_deny(one: dict[str, Any], other: dict[str, Any]) -> None:
+    found = verdict(Effect.ALLOW, says("allow", updatedInput=one), says("allow", updatedInput=other))
     assert (found.outcome, found.opinion, found.updated_input) == (Outcome.DENY, Opinion.DENY, None)
     assert found.explicit
     assert len(found.contradictions) == 2
+
+
+@pytest.mark.parametrize("rule", ["deny", "drop"])
+def test_an_output_that_rewrites_the_input_in_two_ways_denies_even_where_denying_outputs_are_dropped(rule: str) -> None:
+    twice = says("ask", updatedInput={"command": "ls"}, decision={"updatedInput": {"command": "id"}})
+    found = verdict(Effect.ALLOW, says("allow"), twice, rule=rule)
+    assert (found.outcome, found.updated_input) == (Outcome.DENY, None)
 
 
 def test_a_permission_prompt_that_is_left_alone_carries_no_rewritten_input() -> None:

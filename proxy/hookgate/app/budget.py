@@ -1,6 +1,7 @@
 """Room for large bodies, shared by all requests, so that they can't fill the memory together."""
 
 import asyncio
+import contextlib
 from collections import deque
 
 
@@ -26,7 +27,8 @@ class ByteBudget:
             if turn.done() and not turn.cancelled():
                 self.give(size)
             else:
-                self._waiting.remove((size, turn))
+                with contextlib.suppress(ValueError):  # whoever gave room back meanwhile has passed it over already
+                    self._waiting.remove((size, turn))
                 self._wake()
             raise
         return size

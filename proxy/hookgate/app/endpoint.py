@@ -42,6 +42,10 @@ class HookEndpoint:
         self._health = health
         self._report_fault = report_fault
         self._path = config.server.path.rstrip("/") or "/"
+        # The client gives an idle connection up one second before the time that this names (measured), so that it never asks
+        # on one that is being closed, here or on shutting down: it does not ask again, and the call would run.
+        idle_seconds = min(config.server.linger_seconds, config.server.keep_alive_seconds)
+        self._keep_alive = f"timeout={max(1, int(idle_seconds))}"
         self._budget = ByteBudget(config.limits.bodies_in_flight_bytes)
         self.draining = False
 
@@ -99,6 +103,8 @@ class HookEndpoint:
         response = HookResponse(reply.data, reply.decision_id)
         if last or self.draining:
             response.force_close()
+        else:
+            response.headers["Keep-Alive"] = self._keep_alive
         return response
 
     def _head_fault(self, request: web.BaseRequest) -> GateError | None:

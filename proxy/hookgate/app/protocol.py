@@ -18,6 +18,8 @@ from hookgate.app.endpoint import HookEndpoint
 _MAX_HEADERS = 128
 #: All header fields of a request together, in multiples of the largest single one.
 _HEAD_FIELDS = 4
+#: All heads that have not ended yet together, on all connections, in the same multiples.
+_ALL_HEADS_FIELDS = 128
 #: How long a client may go on sending after the answer to what could not be read.
 _LINGER_SECONDS = 5.0
 
@@ -29,7 +31,9 @@ class HookProtocol(RequestHandler):
         super().__init__(server, loop=server.loop, **options)
         self._server = server
         self._head_timer: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
+        #: What has come of a head that has not ended.
+        self.head_bytes = 0
+        self._answered = 0
         self._unreadable = False
         #: The body that what comes in belongs to, until its end.
         self._body: StreamReader = EMPTY_PAYLOAD
@@ -39,7 +43,7 @@ class HookProtocol(RequestHandler):
     @property
     def is_idle(self) -> bool:
         """Whether no request is being handled or waits to be."""
-        return self._gone is not None or (not self._request_in_progress and not self._messages)
+        return self._answered >= self._request_count
 
     @property
     def has_asked(self) -> bool:
@@ -56,6 +60,7 @@ class HookProtocol(RequestHandler):
             self._head_timer.cancel()
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
+        self._head_done()
         self._server.closed(self)
         super().connection_lost(exc)
 
@@ -70,21 +75,24 @@ class HookProtocol(RequestHandler):
             self._refuse(error)
         self._stop_at_unreadable()
         if self._request_count > read:
-            self._head_bytes = 0
+            self._head_done()
             if self._head_timer is not None:
                 self._head_timer.cancel()
                 self._head_timer = None
         elif data and not in_body:
-            self._head_bytes += len(data)
+            self.head_bytes += len(data)
             if self._head_timer is None:
                 self._await_head()
-            if self._head_bytes > self._server.head_bytes:
+            self._server.heads_grew(len(data))
+            if self.head_bytes > self._server.head_bytes:
                 self._refuse(LineTooLong(b"", self._server.head_bytes))
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         response, reset = await super().finish_response(request, resp, start_time)
+        # Nothing behind the last answer of a connection is looked at.
+        self._answered = self._answered + 1 if response.keep_alive else self._request_count
         if reset:
             self._server.endpoint.undelivered(resp)
         elif self._unreadable and not response.keep_alive:
@@ -114,6 +122,13 @@ class HookProtocol(RequestHandler):
 
         return handler
 
+    def give_up(self) -> None:
+        """Waits no longer for a request; one that has begun is owed an answer, though its head does not end."""
+        if self.head_bytes and not self._unreadable:
+            self._refuse(TimeoutError())
+        else:
+            self.force_close()
+
     def log_exception(self, *args: Any, **kw: Any) -> None:
         self._server.report_fault(kw.get("exc_info"))
 
@@ -126,25 +141,28 @@ class HookProtocol(RequestHandler):
                     continue
                 # The answer's status line would repeat the version, and no client takes one that it does not know.
                 self._messages[index] = (_ErrInfo(400, BadStatusLine(), ""), EMPTY_PAYLOAD)
-            self._unreadable = True
+            self._ignore_the_rest()
             if not self._body.is_eof():
                 # The request before is cut here; it would wait for the rest until its deadline.
                 self._body.set_exception(web.RequestPayloadError("broken framing"))
             return
 
-    def _await_head(self) -> None:
-        self._head_timer = self._server.loop.call_later(self._server.first_request_seconds, self._head_overdue)
+    def _ignore_the_rest(self) -> None:
+        self._unreadable = True
+        # It holds what has come of the head, which may be much.
+        self._parser = None
 
-    def _head_overdue(self) -> None:
-        """Nothing at all has come, or a request has begun and its head does not end: that one is owed an answer."""
-        if self._head_bytes:
-            self._refuse(TimeoutError())
-        else:
-            self.force_close()
+    def _head_done(self) -> None:
+        self._server.heads_grew(-self.head_bytes)
+        self.head_bytes = 0
+
+    def _await_head(self) -> None:
+        self._head_timer = self._server.loop.call_later(self._server.first_request_seconds, self.give_up)
 
     def _refuse(self, error: Exception) -> None:
         """Queues an answer to what can't be read, as the parser's own errors are."""
-        self._unreadable = True
+        self._ignore_the_rest()
+        self._head_done()
         if self._head_timer is not None:
             self._head_timer.cancel()
         self._request_count += 1
@@ -192,6 +210,7 @@ class HookServer(web.Server):
         )
         self.loop = loop
         self.head_bytes = header_bytes * _HEAD_FIELDS
+        self._all_heads_bytes, self._most_heads_bytes = 0, header_bytes * _ALL_HEADS_FIELDS
         self.endpoint = endpoint
         self.first_request_seconds = first_request_seconds
         self.report_fault = report_fault
@@ -211,8 +230,14 @@ class HookServer(web.Server):
         if len(self._open) > self._max_connections:
             idle = [one for one in self._open if one.is_idle and one is not connection]
             if idle:
-                min(idle, key=lambda one: (one.has_asked, one.last_active)).force_close()
+                min(idle, key=lambda one: (one.has_asked, one.last_active)).give_up()
         self._report_connections(len(self._open))
+
+    def heads_grew(self, by_bytes: int) -> None:
+        """Keeps heads that have not ended within their bound: beyond it, the largest is answered as it is."""
+        self._all_heads_bytes += by_bytes
+        if self._all_heads_bytes > self._most_heads_bytes:
+            max(self._open, key=lambda one: one.head_bytes).give_up()
 
     def closed(self, connection: HookProtocol) -> None:
         """Forgets a connection."""

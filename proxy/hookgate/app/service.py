@@ -24,7 +24,7 @@ from hookgate.audit.scribe import Scribe
 from hookgate.config import Config
 from hookgate.gate import Gate
 from hookgate.pdp.canary import Canary
-from hookgate.pdp.channel import GrpcTransport
+from hookgate.pdp.channel import ChannelError, GrpcTransport
 from hookgate.pdp.client import PdpClient
 from hookgate.pdp.findings import CanaryState, Findings
 from hookgate.probes import expectation_probes
@@ -81,6 +81,8 @@ class Service:
             raise StartError(str(error)) from None
         try:
             self._transport = GrpcTransport(config.pdp)
+        except ChannelError as error:
+            raise StartError(str(error)) from None
         except (OSError, ValueError) as error:
             raise StartError(f"pdp: {error}") from None
         pdp = PdpClient(self._transport, max_request_bytes=config.pdp.max_request_bytes)

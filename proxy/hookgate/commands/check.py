@@ -19,7 +19,7 @@ from hookgate.errors import ErrorKind
 from hookgate.explain import Explanation, explain
 from hookgate.harmless import harmless
 from hookgate.outcome import Outcome
-from hookgate.pdp.channel import GrpcTransport
+from hookgate.pdp.channel import ChannelError, GrpcTransport
 from hookgate.pdp.client import PdpClient
 from hookgate.pdp.process import CerbosError, CerbosProcess
 
@@ -49,7 +49,7 @@ def check(
         explanation = asyncio.run(_explain(settings, policies, user, roles, sys.stdin.buffer.read()))
     except ConfigError as error:
         stop_with_config(error)
-    except (BinaryError, CerbosError) as error:
+    except (BinaryError, CerbosError, ChannelError) as error:
         stop_with(str(error))
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(explanation), indent=2).decode())
@@ -76,8 +76,8 @@ async def _address(settings: Config, policies: Path | None) -> AsyncIterator[str
         yield settings.pdp.address
         return
     process = CerbosProcess(find_cerbos(say=lambda line: typer.echo(f"hookgate: {line}", err=True)).path, policies)
-    await process.start()
     try:
+        await process.start()
         yield process.address
     finally:
         await process.stop()

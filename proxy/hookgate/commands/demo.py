@@ -51,10 +51,18 @@ async def _post_all(
     url: str, sent: list[tuple[str, dict[str, Any]]]
 ) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     answers = []
-    headers = {"X-Claude-User": getpass.getuser()}
+    headers = {"X-Claude-User": _user()}
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         for title, body in sent:
             async with session.post(url, json=body) as response:
                 answers.append((title, body, await response.json()))
     return answers
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # In a container the user id may have no name.
+        return ""

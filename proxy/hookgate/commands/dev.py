@@ -30,6 +30,7 @@ from hookgate.telemetry.writer import LineWriter
 
 _RESTART_SECONDS = 0.5
 _READY_SECONDS = 10.0
+_CHECK_STOP_SECONDS = 5.0
 
 
 def dev(
@@ -53,12 +54,22 @@ def dev(
     """
     try:
         binary = find_cerbos(say=_say)
+        _make(state)
         settings = _configuration(port, admin_port, observe=observe, state=state)
         uvloop.run(_run(settings, binary, policies, state))
-    except (BinaryError, CerbosError, StartError) as error:
+    except (BinaryError, CerbosError) as error:
         stop_with(str(error))
+    except StartError as error:
+        stop_with(_as_options(str(error)))
     except ConfigError as error:
         stop_with_config(error)
+
+
+def _as_options(fault: str) -> str:
+    """Names the options of this command where a fault names settings, of which it has no file."""
+    for setting, option in (("server.port", "--port"), ("admin.port", "--admin-port"), ("audit.directory", "--state")):
+        fault = fault.replace(setting, option)
+    return fault
 
 
 def _configuration(port: int, admin_port: int, *, observe: bool, state: Path) -> Config:
@@ -95,20 +106,21 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
         settings = msgspec.structs.replace(settings, pdp=msgspec.structs.replace(settings.pdp, address=pdp.address))
         service = Service(settings, log, log_writer=writer, observe=lambda record: show(decision_line(record)))
         await service.start({})
-        keeper = asyncio.create_task(_keep(pdp, show))
+        beside = [asyncio.create_task(_keep(pdp, show))]
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(service.canary.asked.wait(), _READY_SECONDS)
             url = f"http://{service.hooks.address}{settings.server.path}"
             file = _write_settings(state, url)
             show(*_welcome(service, binary, policies, url, file, observe=settings.mode.value == "observe"))
-            checker = asyncio.create_task(_check(policies, show))
+            beside.append(asyncio.create_task(_check(policies, show)))
             await stop.wait()
-            checker.cancel()
             show("", "Stopping.")
         finally:
-            keeper.cancel()
+            for task in beside:
+                task.cancel()
             await service.stop()
+            await asyncio.gather(*beside, return_exceptions=True)
     finally:
         await pdp.stop()
         writer.close()
@@ -116,14 +128,23 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
 
 async def _check(policies: Path, show: Callable[..., None]) -> None:
     """Shows what `hookgate policies check` says, from a process of its own: decisions need not wait for it."""
-    command = [sys.executable, "-m", "hookgate", "policies", "check", str(policies)]
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        *(sys.executable, "-m", "hookgate", "policies", "check", str(policies)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # A terminal's Ctrl-C is for us.
+        start_new_session=True,
     )
     try:
         said, _ = await process.communicate()
     except asyncio.CancelledError:
+        # It has PDPs of its own, and ends them when it is interrupted, but not when it is killed.
         with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        try:
+            await asyncio.wait_for(process.wait(), _CHECK_STOP_SECONDS)
+        except TimeoutError:
             process.kill()
         raise
     show(Text(said.decode(errors="replace").rstrip(), style="dim"), "")
@@ -139,40 +160,53 @@ async def _keep(pdp: CerbosProcess, show: Callable[..., None]) -> None:
             try:
                 await pdp.start()
             except CerbosError as error:
-                show(f"[bold red]{error}[/]")
+                show(Text(str(error), style="bold red"))
                 await asyncio.sleep(_RESTART_SECONDS * 4)
             else:
                 show("The PDP is back.")
                 break
 
 
+def _make(state: Path) -> None:
+    """Before anything else would make it for all to read."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"--state {state}: can't be made: {error.strerror}") from None
+
+
 def _write_settings(state: Path, url: str) -> Path:
     file = state / "settings.json"
     content = settings_for(url, no_proxy=os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")))
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise StartError(f"--state {state}: can't write {file}: {error.strerror}") from None
     return file
 
 
-def _welcome(service: Service, binary: Binary, policies: Path, url: str, file: Path, *, observe: bool) -> list[str]:
+def _welcome(
+    service: Service, binary: Binary, policies: Path, url: str, file: Path, *, observe: bool
+) -> list[str | Text]:
     findings = service.canary.findings
     admin = f"http://{service.admin.address}" if service.admin else ""
-    lines = [
+    lines: list[str | Text] = [
         f"Hookgate decides at {url}" + (" and only observes: it answers nothing." if observe else "."),
-        f"Policies: {policies}/ (Cerbos {binary.version}, live within seconds of a change; canary: {findings.state.value})",
-        f"Records:  hookgate audit tail {service.config.audit.directory}    Metrics: {admin}/metrics",
+        Text(
+            f"Policies: {policies}/ (Cerbos {binary.version}, live within seconds of a change; canary: {findings.state.value})"
+        ),
+        Text(f"Records:  hookgate audit tail {service.config.audit.directory}    Metrics: {admin}/metrics"),
         "",
-        f"  [bold]claude --settings {file}[/]      (Claude Code {LEAST_CLIENT_VERSION} or newer)",
+        Text.assemble(
+            "  ", (f"claude --settings {file}", "bold"), f"      (Claude Code {LEAST_CLIENT_VERSION} or newer)"
+        ),
         "  make demo, or hookgate demo                (three recorded calls, without a client)",
         "",
         "It runs as you and protects nothing from you. Ctrl-C ends it.",
         "",
     ]
     if binary.warning:
-        lines.insert(2, f"[yellow]{binary.warning}[/]")
+        lines.insert(2, Text(binary.warning, style="yellow"))
     return lines
 
 

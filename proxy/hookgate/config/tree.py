@@ -46,9 +46,9 @@ class Server(_Section, frozen=True):
         Meta(
             ge=0,
             description="On SIGTERM: how long a connection must have been idle before it is closed, so that a request "
-            "already on its way is still answered.",
+            "already on its way is still answered. The client is told to give idle connections up a second sooner.",
         ),
-    ] = 1.0
+    ] = 3.0
 
 
 class Admin(_Section, frozen=True):

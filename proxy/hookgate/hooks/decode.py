@@ -5,21 +5,28 @@ a NaN, a surrogate that breaks the wire to the PDP, a million small values that 
 bounded before parsing, and no single step works on more than a window of a large body, so that other requests go on.
 """
 
-import asyncio
 import json
 import re
 import time
+from array import array
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 from hookgate.errors import ErrorKind, GateError
+from hookgate.hooks.turn import LIGHT_BYTES, Turn
 
 #: Bodies up to this size are read in one go; larger ones window by window, other requests getting their turn between.
 SMALL_BYTES = 64 * 1024
+_SLICE_SECONDS = 0.002
 MAX_DEPTH = 100
 #: Integers beyond this are not exact in a double, which is what the PDP and the client compute with (RFC 8259, 6).
 MAX_EXACT = 2**53
 
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+#: One level deeper, one less deep; as signed bytes.
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[{]}")
 _TOKEN = re.compile(rb'["\[\]{},]')
 _IN_STRING = re.compile(rb'[^"\\]*+(?:(?:\\.)++[^"\\]*+)*+', re.DOTALL)
 _SPACE_COLON = re.compile(rb"[ \t\r\n]*+:")
@@ -28,13 +35,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Reader:
-    """Reads one body after another; keeps no state between them.
+    """Reads bodies; keeps no state between them. Those that are not light take turns, slice by slice; other heavy work may
+    share `turn`.
 
     `values` bounds the number of JSON values, `cut_bytes` the size up to which a top-level `tool_response` is parsed:
     a larger one is read as null, and `truncated` names it. `whole_bytes` bounds what is parsed in all.
     """
 
-    def __init__(self, *, values: int, cut_bytes: int, whole_bytes: int) -> None:
+    def __init__(self, *, values: int, cut_bytes: int, whole_bytes: int, turn: Turn | None = None) -> None:
+        self._turn = turn or Turn()
         self._values = values
         self._cut_bytes = cut_bytes
         self._whole_bytes = whole_bytes
@@ -52,31 +61,43 @@ class Reader:
         Raises GateError: payload_too_complex, payload_malformed, pdp_too_large (larger than the PDP takes, even without
         the tool's response).
         """
+        if len(body) <= LIGHT_BYTES and self._plainly_simple(body):
+            return self._parse(body, ())
+        async with self._turn:
+            if len(body) <= SMALL_BYTES and self._plainly_simple(body):
+                return self._parse(body, ())
         truncated: tuple[str, ...] = ()
-        if len(body) > SMALL_BYTES or not self._plainly_simple(body):
-            response = await self._scan(body)
-            if response is not None and response[1] - response[0] > self._cut_bytes:
-                body = body[: response[0]] + b"null" + body[response[1] :]
-                truncated = ("tool_response",)
-            if len(body) > self._whole_bytes:
-                raise GateError(ErrorKind.PDP_TOO_LARGE, f"{len(body)} bytes without the tool's response")
-        return self._parse(body, truncated)
+        response = await self._scan(body)
+        if response is not None and response[1] - response[0] > self._cut_bytes:
+            body = body[: response[0]] + b"null" + body[response[1] :]
+            truncated = ("tool_response",)
+        if len(body) > self._whole_bytes:
+            raise GateError(ErrorKind.PDP_TOO_LARGE, f"{len(body)} bytes without the tool's response")
+        async with self._turn:
+            return self._parse(body, truncated)
 
     def _plainly_simple(self, body: bytes | bytearray) -> bool:
         if len(body) > self._cut_bytes and b'"tool_response"' in body:
             return False
         opened = body.count(b"[") + body.count(b"{")
-        return opened <= MAX_DEPTH and opened + body.count(b",") <= self._values
+        if opened <= MAX_DEPTH and opened + body.count(b",") <= self._values:
+            return True
+        bare = _STRING.sub(b"", body)
+        if bare.count(b"[") + bare.count(b"{") + bare.count(b",") > self._values:
+            return False
+        steps = array("b", bare.translate(_STEPS, _NO_BRACKETS))
+        return max(accumulate(steps), default=0) <= MAX_DEPTH
 
     async def _scan(self, body: bytes | bytearray) -> tuple[int, int] | None:
         """Counts values and depth; gives where the top-level `tool_response` begins and ends."""
         structure = _Structure(self._values)
-        # Not the loop's clock: uvloop's stands still while we work.
-        since = time.perf_counter()
-        for _ in structure.walk(body):
-            if time.perf_counter() - since > 0.002:
-                await asyncio.sleep(0)
-                since = time.perf_counter()
+        walk = structure.walk(body)
+        unfinished = True
+        while unfinished:
+            async with self._turn:
+                # Not the loop's clock: uvloop's stands still while we work.
+                end = time.perf_counter() + _SLICE_SECONDS
+                unfinished = any(time.perf_counter() > end for _ in walk)
         return structure.response
 
     def _parse(self, body: bytes | bytearray, truncated: tuple[str, ...]) -> "Read":

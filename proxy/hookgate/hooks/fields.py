@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from hookgate.hooks.catalog import Kind
 
 _DESTINATIONS = {"userSettings", "projectSettings", "localSettings", "session", "cliArg"}
@@ -46,6 +48,11 @@ def integral(value: Any) -> Any:
     if isinstance(value, list):
         return [integral(item) for item in value]
     return value
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: for Python, true is 1."""
+    return msgspec.json.encode(one, order="deterministic") == msgspec.json.encode(other, order="deterministic")
 
 
 def _is_permission_update(value: Any) -> bool:

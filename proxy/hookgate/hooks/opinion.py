@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Any
 
 from hookgate.hooks.catalog import TOP_FIELDS, EventSpec, Form, Kind
-from hookgate.hooks.fields import WrongTypeError, checked
+from hookgate.hooks.fields import WrongTypeError, alike, checked
 from hookgate.pdp.decision import Output
 
 
@@ -38,6 +38,8 @@ class Reading:
     specific: dict[str, Any] = field(default_factory=dict)
     top: dict[str, Any] = field(default_factory=dict)
     updated_input: dict[str, Any] | None = None
+    #: It rewrites the input in two ways, and nobody can say which was meant: it denies, whatever it says.
+    ambiguous: bool = False
     #: Of an answer to a permission prompt: `updatedPermissions` or `interrupt`.
     behavior: dict[str, Any] = field(default_factory=dict)
     #: The word itself, where the event knows more than one way to say no (`decline`, `cancel`).
@@ -84,6 +86,7 @@ class _OutputReader:
         self._top: dict[str, Any] = {}
         self._behavior: dict[str, Any] = {}
         self._updated: dict[str, Any] | None = None
+        self._ambiguous = False
         self._action = ""
         self._stops = False
         self._stop_reason = ""
@@ -106,6 +109,7 @@ class _OutputReader:
             specific=self._specific,
             top=self._top,
             updated_input=self._updated,
+            ambiguous=self._ambiguous,
             behavior=self._behavior,
             action=self._action,
             stops=self._stops,
@@ -184,8 +188,8 @@ class _OutputReader:
         except WrongTypeError:
             self._drop(where, "wrong_type")
             return
-        if self._updated is not None and self._updated != updated:
-            # Two rewrites in one output: nobody can say which was meant.
+        if self._updated is not None and not alike(self._updated, updated):
+            self._ambiguous = True
             self._opinions.append(Opinion.DENY)
             self._drop(where, "contradicts_itself")
             return

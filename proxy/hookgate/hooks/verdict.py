@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hookgate.hooks.catalog import EventSpec, Form
+from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Dropped, Opinion, Reading, read
 from hookgate.outcome import Fallback, Outcome
 from hookgate.pdp.decision import Decision, Effect
@@ -55,8 +56,8 @@ def verdict_of(decision: Decision, spec: EventSpec, *, stricter_than_effect: str
     denying = [r for r in readings if r.opinion is Opinion.DENY]
     contradictions = tuple(r.source for r in denying)
     if denying and stricter_than_effect == "drop":
-        readings = [r for r in readings if r.opinion is not Opinion.DENY]
-        denying = []
+        readings = [r for r in readings if r.opinion is not Opinion.DENY or r.ambiguous]
+        denying = [r for r in denying if r.ambiguous]
     opinion = max((r.opinion for r in readings), default=Opinion.NONE)
     verdict = Verdict(
         _OUTCOMES[opinion],
@@ -117,7 +118,7 @@ def _with_updated_input(verdict: Verdict, readings: list[Reading], spec: EventSp
     if not holds:
         lost = tuple(Dropped(r.source, "updatedInput", "without_allow_or_ask") for r in rewriting)
         return replace(verdict, dropped=verdict.dropped + lost)
-    if any(r.updated_input != rewriting[0].updated_input for r in rewriting):
+    if not all(alike(r.updated_input, rewriting[0].updated_input) for r in rewriting):
         return unstable(verdict)
     return replace(verdict, updated_input=rewriting[0].updated_input)
 

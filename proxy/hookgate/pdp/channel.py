@@ -1,6 +1,7 @@
 """The channel to the PDP: bytes to bytes with a timeout. Another transport fits in here."""
 
 import os
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,12 @@ _KINDS = {
 }
 
 
+class ChannelError(Exception):
+    """The channel can't be made as configured; one line that names the setting."""
+
+
 class GrpcTransport:
-    """One gRPC channel, to be made inside the running event loop and closed in it."""
+    """One gRPC channel, to be made inside the running event loop and closed in it. Raises ChannelError."""
 
     def __init__(self, config: Pdp) -> None:
         options: list[tuple[str, Any]] = list(_OPTIONS)
@@ -76,6 +81,23 @@ class GrpcTransport:
 
 
 def _credentials(tls: PdpTls) -> grpc.ChannelCredentials:
+    # gRPC takes any bytes and then only says that the PDP can't be reached.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if tls.ca:
+            context.load_verify_locations(tls.ca)
+    except OSError as error:
+        raise ChannelError(
+            f"pdp.tls.ca: {tls.ca}: no CA certificate (PEM) can be read from it: {error.strerror}"
+        ) from None
+    try:
+        if tls.certificate:
+            context.load_cert_chain(tls.certificate, tls.key, password=lambda: b"")
+    except OSError as error:
+        raise ChannelError(
+            f"pdp.tls.certificate: {tls.certificate} and {tls.key} are no certificate (PEM) and its key: {error.strerror}"
+        ) from None
+
     def content(path: str | None) -> bytes | None:
         return Path(path).read_bytes() if path else None
 

@@ -46,7 +46,8 @@ class CerbosProcess:
         return self._process.pid if running and self._process else None
 
     async def start(self) -> None:
-        """Starts it and waits until it answers. Raises CerbosError, with what the PDP said against a broken policy."""
+        """Starts it and waits until it answers. Raises CerbosError, with what the PDP said against a broken policy; it may be
+        started again then, and is to be stopped in any case."""
         if not self._policies.is_dir():
             raise CerbosError(f"{self._policies}: no such directory of policies")
         configuration = self._directory / "pdp.yaml"
@@ -69,7 +70,7 @@ class CerbosProcess:
         try:
             await self._until_serving(self._process)
         except BaseException:
-            await self.stop()
+            await self.end()
             raise
 
     async def wait(self) -> int:
@@ -99,11 +100,11 @@ class CerbosProcess:
         socket = self._directory / "pdp.sock"
         while loop.time() < end:
             if process.returncode is not None:
-                raise CerbosError(self._complaint())
+                raise CerbosError(await self._complaint())
             if socket.exists() and await self._answers():
                 return
             await asyncio.sleep(0.02)
-        raise CerbosError(f"the PDP did not start within {_START_SECONDS:g} s: {self._complaint()}")
+        raise CerbosError(f"the PDP did not start within {_START_SECONDS:g} s: {await self._complaint()}")
 
     async def _answers(self) -> bool:
         transport = GrpcTransport(Pdp(address=self.address))
@@ -116,14 +117,20 @@ class CerbosProcess:
             await transport.close()
         return True
 
-    def _complaint(self) -> str:
+    async def _complaint(self) -> str:
         """The compiler says more about a broken policy than the server's log does."""
-        arguments = [str(self._binary), "compile", "--skip-tests", "--color=never", str(self._policies)]
-        told = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=False)
-        if told.returncode == 0:
+        compiler = await asyncio.create_subprocess_exec(
+            self._binary,
+            *("compile", "--skip-tests", "--color=never", str(self._policies)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        told, _ = await compiler.communicate()
+        if compiler.returncode == 0:
             lines = self.log.read_text(errors="replace").strip().splitlines()
             return f"the PDP ended: {lines[-1] if lines else 'no message'}"
-        said = " ".join((told.stdout + told.stderr).split())
+        said = " ".join(told.decode(errors="replace").split())
         return f"{self._policies}: the policies don't compile: {said} (see: hookgate policies check {self._policies})"
 
     def _configuration(self) -> dict[str, object]:

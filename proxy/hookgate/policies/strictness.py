@@ -93,8 +93,8 @@ def roles_in(policies: Sequence[Policy]) -> tuple[str, ...]:
 
 async def _outcomes(cerbos: Path, directory: Path, asked: Sequence[tuple[Recorded, str]], *, strict: bool) -> list[str]:
     process = CerbosProcess(cerbos, directory, strict=strict)
-    await process.start()
     try:
+        await process.start()
         config = Pdp(address=process.address)
         transport = GrpcTransport(config)
         client = PdpClient(transport, max_request_bytes=config.max_request_bytes)

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from hookgate.config.tree import Log
+from hookgate.harmless import harmless
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -30,9 +31,11 @@ def make_logger(
         structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
         if not readable
         else structlog.processors.format_exc_info,
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if readable
-        else structlog.processors.JSONRenderer(ensure_ascii=True),
+        *(
+            [_without_terminal_codes, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+            if readable
+            else [structlog.processors.JSONRenderer(ensure_ascii=True)]
+        ),
     ]
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         _Sink(write),
@@ -50,6 +53,16 @@ def adopt_libraries(logger: structlog.typing.FilteringBoundLogger) -> logging.Ha
     root = logging.getLogger()
     root.addHandler(handler)
     return handler
+
+
+def _without_terminal_codes(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Tool names and the like come from callers, and a terminal obeys what it is sent."""
+    return {
+        key: "\n".join(map(harmless, value.split("\n") if key == "exception" else [value]))
+        if isinstance(value, str)
+        else value
+        for key, value in event.items()
+    }
 
 
 class _Sink:

@@ -45,15 +45,15 @@ def session_end(stage: Stage) -> Sight:
 
 
 def _compaction(stage: Stage, event: str) -> Sight:
-    first = stage.model.script(turn(Say("hello")))
-    second = stage.model.script(turn(Say("again")))
+    first, second, third = (stage.model.script(turn(Say(text))) for text in ("hello", "more", "again"))
     with stage.space.session(stage.settings([event])) as session:
-        for prompt in (first, "/compact", second):
+        # 2.1.197 does not compact a single exchange.
+        for prompt in (first, second, "/compact", third):
             session.prompt(prompt)
             session.wait_result()
         run = session.finish()
     compacted = any(event.get("subtype") == "compact_boundary" for event in run.events)
-    return Sight("compacted" if compacted else "not compacted", run, stage.model.requests(second))
+    return Sight("compacted" if compacted else "not compacted", run, stage.model.requests(third))
 
 
 def pre_compact(stage: Stage) -> Sight:
@@ -135,16 +135,18 @@ def message_display(stage: Stage) -> Sight:
 
 def config_change(stage: Stage) -> Sight:
     """The agent switches all hooks off; is the call that follows still sent to the hook?"""
-    settings_file = str(stage.space.project / ".claude" / "settings.local.json")
+    settings_file = stage.space.project / ".claude" / "settings.local.json"
+    # Where the folder is made in the session only, 2.1.197 notices no change in it.
+    settings_file.parent.mkdir()
 
     def wait() -> None:
         stage.hooks.wait_for("ConfigChange", FILE_WATCHER_SECONDS)
 
     tag = stage.model.script(
-        turn(Call("Write", {"file_path": settings_file, "content": '{"disableAllHooks": true}'})),
+        turn(Call("Write", {"file_path": str(settings_file), "content": '{"disableAllHooks": true}'})),
         turn(stage.bash("sleep 0.5"), before=wait),
         turn(stage.bash("touch marker")),
     )
-    run = stage.space.run(tag, stage.settings(["ConfigChange", "PreToolUse"]))
-    asked = any("touch marker" in str(hook.body) for hook in stage.hooks.seen("PreToolUse"))
+    run = stage.space.run(tag, stage.settings(["ConfigChange", "PostToolUse"]))
+    asked = stage.hooks.saw("PostToolUse", "touch marker")
     return Sight("change not applied" if asked else "change applied: no more hooks", run, stage.model.requests(tag))

@@ -2,15 +2,28 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tests.e2e.client import Workspace
-from tests.e2e.hooks import HookServer
 from tests.e2e.model import Call, Model, text_of
 from tests.e2e.session import Run
 from tests.e2e.settings import Settings, hook_settings
 
 FILE_WATCHER_SECONDS = 10.0
+
+
+class Hooks(Protocol):
+    """Where the scene's event is sent to."""
+
+    @property
+    def url(self) -> str:
+        """The hook's URL."""
+
+    def saw(self, event: str, text: str) -> bool:
+        """Whether a hook of this event had the text in its input."""
+
+    def wait_for(self, event: str, timeout_seconds: float = 10.0) -> bool:
+        """Whether a hook of this event came within the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +37,11 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A fresh workspace, a stand-in of the model, and a hook server that the scene's event is sent to."""
+    """A fresh workspace, a stand-in of the model, and what the scene's event is sent to."""
 
     space: Workspace
     model: Model
-    hooks: HookServer
+    hooks: Hooks
     on_failure: str | None = None
 
     def settings(self, events: Iterable[str], matcher: str = "*") -> Settings:
