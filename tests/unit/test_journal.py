@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hookgate.audit import journal as module
+from hookgate.audit import ledger
 from hookgate.audit import syncer as syncing
 from hookgate.audit.error import JournalError
 from hookgate.audit.gap import Entry, Gap
@@ -545,6 +546,21 @@ class TestNoRoom:
             disk.setattr(os, "write", lambda file, data: write(file, data[:7]))
             await journal.append(record("a line longer than seven bytes"))
         assert ids(home) == ["a line longer than seven bytes"]
+
+    async def test_a_line_that_is_written_counts_as_written_although_the_disk_can_t_be_measured(
+        self, opened: Open, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal = await opened(checkpoint_seconds=0.0)
+
+        def unreadable(directory: Path) -> tuple[int, int]:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        with monkeypatch.context() as disk:
+            disk.setattr(ledger, "usage", unreadable)
+            await journal.append(record("one"))
+        await journal.close(timeout_seconds=5)
+        assert ids(home) == ["one"]
+        assert "gap" not in types(home)
 
     async def test_whatever_else_goes_wrong_those_who_wait_are_told(
         self, opened: Open, home: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from hookgate.audit.error import JournalError
 from hookgate.audit.gap import Entry, Gap
 from hookgate.audit.observer import Observer
 from hookgate.audit.recovery import Found, recover
-from hookgate.audit.segments import DIRECTORY, Segment, segment_path, segment_paths, sync_directory
+from hookgate.audit.segments import DIRECTORY, Segment, segment_path, sync_directory, usage
 from hookgate.audit.signing import signing_key
 from hookgate.audit.syncer import Syncer
 from hookgate.ids import uuid7
@@ -165,21 +165,23 @@ class Ledger:
         data = b"".join(lines)
         begun = time.perf_counter()
         self._segment.write(data, sync=self._options.sync)
+        seconds = time.perf_counter() - begun
+        # Written: nothing that follows may tell otherwise.
         self._end, self._sealed = end, not batch
+        if loss is not None:
+            self._gap.recorded(loss)
+            self._observer.gap(loss)
         if self._options.sync:
-            self._observer.synced(time.perf_counter() - begun, None)
+            self._observer.synced(seconds, None)
         else:
             self._syncer.written(self._segment.file)
         kinds = Counter(entry.kind for _, entry in (*own, *batch))
         if checkpoint:
             kinds[CHECKPOINT] += 1
             self._checkpoint_at, self._checkpoint_wall = time.monotonic(), time.time()
-            paths = segment_paths(self._directory)
-            self._observer.checkpointed(len(paths), sum(path.stat().st_size for path in paths))
+            with suppress(OSError):
+                self._observer.checkpointed(*usage(self._directory))
         self._observer.wrote(kinds, len(data))
-        if loss is not None:
-            self._gap.recorded(loss)
-            self._observer.gap(loss)
 
     def _seal(self) -> None:
         """Ends a full segment with a checkpoint. Where no other can be begun, it goes on all the same."""

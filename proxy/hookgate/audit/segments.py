@@ -24,6 +24,12 @@ def segment_paths(directory: Path) -> list[Path]:
         return []
 
 
+def usage(directory: Path) -> tuple[int, int]:
+    """Gives how many segments there are, and their size in bytes. Raises OSError."""
+    sizes = [path.stat().st_size for path in segment_paths(directory)]
+    return len(sizes), sum(sizes)
+
+
 def first_seq(path: Path) -> int:
     """Gives the number that a segment's name says that its first line has."""
     return int(path.name[:16])
