@@ -385,6 +385,11 @@ class TestTime:
         found = forge.verified()
         assert [(one.kind, one.seq) for one in found.findings] == [(Kind.MISSING_CHECKPOINT, 4)]
 
+    def test_a_chain_without_any_checkpoint_is_none_that_holds(self, forge: Forge) -> None:
+        forge.add(record("first", time="2026-01-01T00:00:01Z"))
+        forge.add(record("second", time="2026-01-01T00:00:02Z"))
+        assert [(one.kind, one.seq) for one in forge.verified().findings] == [(Kind.MISSING_CHECKPOINT, 2)]
+
     def test_silence_is_told_unless_the_service_was_stopped(self, forge: Forge) -> None:
         forge.checkpoint("2026-01-01T00:00:10Z")
         forge.checkpoint("2026-01-01T00:05:00Z")
@@ -397,12 +402,13 @@ class TestTime:
         assert [silence.seq for silence in silences] == [3]
 
     def test_a_line_forged_behind_the_end_of_a_run_is_found_although_the_next_run_signs_it(self, forge: Forge) -> None:
+        forge.checkpoint("2026-01-01T00:00:00Z")
         forge.add(record(kind="stop", time="2026-01-01T00:00:01Z"))
         forge.checkpoint("2026-01-01T00:00:02Z")
         forge.add(record("forged", time="2026-01-01T00:00:03Z"))
         forge.checkpoint("2026-01-01T00:00:04Z")
         found = forge.verified()
-        assert [(one.kind, one.seq) for one in found.findings] == [(Kind.INSERTED, 4)]
+        assert [(one.kind, one.seq) for one in found.findings] == [(Kind.INSERTED, 5)]
 
     def test_lines_of_the_next_run_are_none(self, forge: Forge) -> None:
         for minute in range(2):

@@ -51,6 +51,8 @@ class Vouching:
         self._instance = ""
         self._stopped = False
         self._overdue = False
+        #: The first line that the journal has not written of its own accord.
+        self._uncovered = 0
         #: Checkpoints since a run's `stop`: the first ends the run, the second begins the next one.
         self._ended: int | None = None
         self._checkpoint_time: datetime | None = None
@@ -91,7 +93,14 @@ class Vouching:
             self._ended = 0 if head.type == "stop" else None
 
     def end(self, last_seq: int) -> None:
-        """Compares the chain's last key with the one that lies beside it."""
+        """Says what is only known at the end: that nobody signed at all, or that another key lies beside the chain."""
+        if self._uncovered and not self.checkpoints:
+            self._report(
+                FindingKind.MISSING_CHECKPOINT,
+                self._uncovered,
+                Place("", 0),
+                "no checkpoint: nobody vouches for any line",
+            )
         if self._key is not None and self._fallback is not None and self._fallback.id != self._key.id:
             what = f"signing.pub is the key {self._fallback.id}, the chain's is {self._key.id}"
             self._report(FindingKind.WRONG_KEY, last_seq, Place("", 0), what)
@@ -173,6 +182,7 @@ class Vouching:
             self._remark(NoticeKind.SILENCE, seq, f"no sign of life from {before.isoformat()} to {time.isoformat()}")
 
     def _covered(self, seq: int, place: Place, time: datetime) -> None:
+        self._uncovered = self._uncovered or seq
         if self._checkpoint_time is not None and time - self._checkpoint_time > _UNSIGNED and not self._overdue:
             self._overdue = True
             what = f"no checkpoint since {self._checkpoint_time.isoformat()}: nobody vouches for what follows it"
