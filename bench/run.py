@@ -116,7 +116,9 @@ def _check_counts(service: BenchService, sent: int) -> None:
 
 
 def _check_records(service: BenchService, sent: int) -> None:
-    with (service.directory / "audit" / "records.jsonl").open("rb") as file:
-        written = sum(b'"type":"decision"' in line for line in file)
+    written = 0
+    for segment in (service.directory / "audit" / "segments").iterdir():
+        with segment.open("rb") as file:
+            written += sum(b'"type":"decision"' in line for line in file)
     if written != sent:
         raise WrongAnswerError(f"{sent} requests were sent, and {written} records written")

@@ -14,7 +14,7 @@ from hookgate.commands import main
 class NoJournal(Journal):
     """Takes records and keeps none: they are made and encoded, but neither handed to a thread nor written."""
 
-    def append(self, line: bytes) -> asyncio.Future[None]:
+    def append(self, line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
         """Gives a future that is done."""
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         written.set_result(None)

@@ -71,7 +71,7 @@ class _Listener:
 
 
 class _NoJournal:
-    def append(self, line: bytes) -> asyncio.Future[None]:
+    def append(self, line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         written.set_result(None)
         return written

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from hookgate.audit.journal import JournalError
+from hookgate.audit.error import JournalError
 from hookgate.audit.reconcile import Calls
 from hookgate.audit.record import Record, ServiceRecord, now
 from hookgate.audit.redact import Redactor
@@ -30,7 +30,7 @@ from hookgate.identity.headers import principal_from, scope_from
 from hookgate.identity.principal import Principal
 from hookgate.identity.rollout import mode_for
 from hookgate.ids import uuid7
-from hookgate.outcome import Mode
+from hookgate.outcome import Mode, Outcome
 from hookgate.pdp.canary import Canary
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
@@ -68,8 +68,9 @@ class Pdp(Protocol):
 class Trail(Protocol):
     """Where records are written: the journal."""
 
-    def append(self, line: bytes) -> asyncio.Future[None]:
-        """Queues a line; the future is done when it is written."""
+    def append(self, line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
+        """Queues a record of a type; the future is done when it is written. One that can't be written is counted as
+        `outcome`, or where there is none as its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,15 +269,16 @@ class Gate:
         case.total_seconds = time.perf_counter() - request.started
         begun = time.perf_counter()
         record: Record | None = None
-        fault = ""
+        fault, is_counted = "", False
+        lost_as = Outcome.ERROR if self._config.audit.required else case.outcome
         try:
             line, record = await self._line(case, request, intended, sent, deadline)
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
-            written = self._journal.append(line)
+            written = self._journal.append(line, record.type, lost_as.value)
             async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
                 await asyncio.shield(written)
         except JournalError as error:
-            fault = str(error)
+            fault, is_counted = str(error), True
         except TimeoutError:
             fault = "the record could not be written in time"
         except Exception as error:  # noqa: BLE001 (likewise)
@@ -284,7 +286,7 @@ class Gate:
             self._log.error("internal", decision_id=case.id, exc_info=error)
         self._metrics.journal_seconds.observe(time.perf_counter() - begun)
         if fault:
-            sent = self._unrecorded(case, fault, sent)
+            sent = self._unrecorded(case, fault, sent, is_counted=is_counted)
         try:
             if fault or record is None:
                 _, record = self._scribe.decision(record_of(case, intended, sent))
@@ -304,7 +306,9 @@ class Gate:
                     return self._scribe.decision(record_of(case, intended, sent))
         return self._scribe.decision(record_of(case, intended, sent))
 
-    def _unrecorded(self, case: Case, fault: str, sent: Answer) -> Answer:
+    def _unrecorded(self, case: Case, fault: str, sent: Answer, *, is_counted: bool) -> Answer:
+        """Gives what is answered without a record. One that may land yet is followed by what was really answered; one that
+        can't is counted in the journal's gap."""
         self._log.error("audit_unavailable", decision_id=case.id, detail=fault, required=self._config.audit.required)
         if not self._config.audit.required:
             self._metrics.errors.labels(ErrorKind.AUDIT_UNAVAILABLE.value).inc()
@@ -314,7 +318,8 @@ class Gate:
             answer = self._error_answer(case)
             # What was denied or asked stays so: `on_error: pass` is about calls that nobody judged.
             sent = sent if sent.opinion >= max(answer.opinion, Opinion.ASK) else answer
-        self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
+        if not is_counted:
+            self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
         return sent
 
     def _reconcile(self, case: Case, sent: Answer) -> None:
@@ -341,7 +346,7 @@ class Gate:
         """Queues a record about the service itself; nobody waits for it."""
         try:
             line = self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail))
-            written = self._journal.append(line)
+            written = self._journal.append(line, kind)
         except Exception as error:  # noqa: BLE001 (likewise)
             self._log.error("internal", exc_info=error)
             return

@@ -16,6 +16,7 @@ import msgspec
 import typer.main
 from prometheus_client.metrics import MetricWrapperBase
 
+from hookgate.audit.finding import FindingKind
 from hookgate.audit.reconcile import Violation
 from hookgate.audit.record import Record
 from hookgate.client.settings import EVENTS as SENT_EVENTS
@@ -246,6 +247,11 @@ def service_record_table() -> list[str]:
     return table(["type", "in `detail`", "meaning"], rows)
 
 
+def finding_table() -> list[str]:
+    """What verification of the journal finds."""
+    return table(["finding", "meaning"], [[f"`{kind.value}`", kind.meaning] for kind in FindingKind])
+
+
 def metrics() -> list[MetricWrapperBase]:
     """Gives every metric, in the order of the code."""
     collectors = Metrics().registry._collector_to_names
@@ -363,6 +369,7 @@ MADE: dict[str, Callable[[], list[str]]] = {
     "facts": fact_table,
     "record": record_table,
     "service-records": service_record_table,
+    "findings": finding_table,
     "metrics": metric_table,
     "logs": log_table,
     "commands": command_sections,

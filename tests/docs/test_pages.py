@@ -5,15 +5,18 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from hookgate.audit.ledger import Options
 from hookgate.config import ConfigError, parse
 from hookgate.telemetry.metrics import Metrics
 from tests.docs import tables
 from tests.docs.markdown import Page
+from tests.support.journals import lines, segments, written
 from tests.support.service import ServiceProcess
 
 ROOT = tables.ROOT
@@ -173,3 +176,17 @@ def test_every_page_is_in_the_index() -> None:
     index = Page(ROOT / "docs" / "README.md")
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert pages <= set(index.links)
+
+
+def test_the_verification_without_hookgate_finds_what_it_should(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    program = text.partition("```python\n")[2].partition("```")[0]
+    journal = written(tmp_path / "audit", 20, 10, options=Options(segment_bytes=4000))
+    command = [sys.executable, "-c", program, str(journal)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert told.stdout == f"{len(lines(journal))} lines hold\n"
+    path = segments(journal)[1]
+    path.write_bytes(path.read_bytes().replace(b"1-", b"2-", 1).replace(b"0-1", b"0-2", 1))
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert told.returncode == 1
+    assert "does not hold" in told.stderr

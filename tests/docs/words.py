@@ -102,6 +102,9 @@ LOG_EVENTS: dict[str, str] = {
     "canary": "What the canary finds has changed.",
     "policy_lost": "An event that had a policy has none any more.",
     "audit_unavailable": "A record could not be written.",
+    "journal_gap": "The journal can be written again; with the period, and the counts of what is missing.",
+    "journal_not_flushed": "What was written could not be flushed to the disk: a power cut would lose it. Once for a series.",
+    "earlier_records": "A `records.jsonl` of an earlier version lies in `audit.directory`; it stays as it is.",
     "output_field_dropped": "A field of a policy's output was left out of an answer; once for each rule, field and why.",
     "undelivered": "The client had gone before its answer was sent.",
     "enforcement_violated": "A call ran although its client was told to deny it.",
@@ -113,12 +116,18 @@ LOG_EVENTS: dict[str, str] = {
 
 #: Records about the service, by type.
 SERVICE_RECORDS: dict[str, str] = {
-    "start": "Hookgate has started. `cut_bytes`: how much of a torn last line was cut, after a crash.",
+    "chain_start": "The first line of a chain: its id, its key's id and the public key (32 bytes in hexadecimal).",
+    "key_changed": "From here on another key signs. Verification tells it, unless the key is trusted.",
+    "journal_repair": "At a start, `cut_bytes` of a torn last line were cut; `damaged_lines` at the end do not hold and were left.",
+    "gap": "In that period nothing could be written: `answers` counts the hook requests that were answered without a record, by outcome; "
+    "`records` what else is missing, by type.",
+    "checkpoint": "A signature that vouches for every line up to `covers_seq`.",
+    "start": "Hookgate has started.",
     "stop": "Hookgate ends. `unanswered`: requests that were cut off.",
     "canary": "What the canary finds has changed.",
     "policy_lost": "An event that had a policy has none any more.",
     "undelivered": "The client of that decision had gone before its answer was sent: whether the call ran is not known.",
-    "answer": "Follows a decision's record that could not be written in time: `answer` is what was really sent.",
+    "answer": "Follows a decision's record that was not written in time: `answer` is what was really sent.",
     "enforcement_violated": "The call of that decision ran although it was denied.",
     "executed_differs": "The call of that decision ran with another input than the one judged.",
 }
@@ -134,6 +143,7 @@ LABELS: dict[str, str] = {
     "event": "The event's name; `unknown` if it is not in the [list](events.md#the-events), `none` if it could not be read.",
     "tool": "A tool of the client; `mcp:SERVER` for the first 50 MCP servers, then `mcp:other`; `other`; empty for an event "
     "without a tool.",
+    "record": "The type of a [record](records.md).",
     "kind": "An [error kind](failure.md#the-kinds).",
     "why": "Why a field was [dropped](events.md#what-is-dropped).",
 }

@@ -21,7 +21,8 @@ class Guard:
         self.service = service
         self.on_error = on_error
         self.port = service.port
-        self._journal = Path(service.settings["audit"]["directory"]) / "records.jsonl"
+        self._segments = Path(service.settings["audit"]["directory"]) / "segments"
+        self._segment = min(self._segments.iterdir())
         self._log = service.directory / "log"
         self._record_end = self._log_end = 0
         self._errors: dict[str, float] = {}
@@ -30,7 +31,8 @@ class Guard:
 
     def mark(self) -> None:
         """Counts from here."""
-        self._record_end = self._journal.stat().st_size
+        self._segment = max(self._segments.iterdir())
+        self._record_end = self._segment.stat().st_size
         self._log_end = self._log.stat().st_size
         if not self._fresh:
             self._errors = self._counted()
@@ -43,9 +45,12 @@ class Guard:
 
     def records(self, kind: str = "decision") -> list[dict[str, Any]]:
         """Gives the records since the mark."""
-        with self._journal.open("rb") as journal:
-            journal.seek(self._record_end)
-            found = [json.loads(line) for line in journal.read().splitlines()]
+        came = b""
+        for path in sorted(path for path in self._segments.iterdir() if path >= self._segment):
+            with path.open("rb") as segment:
+                segment.seek(self._record_end if path == self._segment else 0)
+                came += segment.read()
+        found = [json.loads(line) for line in came.splitlines()]
         return [record for record in found if record["type"] == kind]
 
     def assert_denied(self, answer: Answer, kind: ErrorKind | str, event: str = "PreToolUse") -> dict[str, Any]:

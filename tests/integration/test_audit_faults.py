@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import pytest
 import yaml
 
+from hookgate.audit.verify import verify
 from tests.conftest import ROOT, payload
 from tests.integration.conftest import Serving
 from tests.integration.stand_in import ALLOW, DENY, StandInPdp, says
@@ -73,10 +74,14 @@ class SmallDisk:
 
 
 def _is_stuck(service: ServiceProcess) -> bool:
-    file = Path(service.settings["audit"]["directory"]) / "records.jsonl"
-    before = file.stat().st_size
+    before = segment(service).stat().st_size
     service.post(payload("PreToolUse.Bash"))
-    return file.stat().st_size == before
+    return segment(service).stat().st_size == before
+
+
+def segment(service: ServiceProcess) -> Path:
+    """Gives the segment that the service writes."""
+    return max(Path(service.settings["audit"]["directory"], "segments").iterdir())
 
 
 class SizeLimit:
@@ -87,11 +92,10 @@ class SizeLimit:
 
     def fill(self, *services: ServiceProcess) -> None:
         for service in services:
-            file = Path(service.settings["audit"]["directory"]) / "records.jsonl"
             # The limit holds for the log, too, which must still have room below it.
-            while file.stat().st_size < len(service.log()) + 64 * 1024:
+            while segment(service).stat().st_size < len(service.log()) + 64 * 1024:
                 service.post(payload("PreToolUse.Write", tool_input={"file_path": "/p/a", "content": "x" * 4000}))
-            self._limit(service, file.stat().st_size)
+            self._limit(service, segment(service).stat().st_size)
 
     def free(self, *services: ServiceProcess) -> None:
         for service in services:
@@ -181,6 +185,17 @@ def call(service: ServiceProcess, session: str) -> str:
     return permission(service.post(payload("PreToolUse.Bash", session_id=session)))
 
 
+def assert_gap(service: ServiceProcess, *, at_least: int) -> None:
+    """Checks that what could not be recorded is on record as a gap that a checkpoint vouches for."""
+    records = service.records(None)
+    places = [at for at, record in enumerate(records) if record["type"] == "gap"]
+    assert places
+    assert all(records[at + 1]["type"] == "checkpoint" for at in places)
+    assert sum(records[at]["detail"]["answers"].get("error", 0) for at in places) >= at_least
+    assert service.metric("hookgate_journal_gaps_total") == len(places)
+    assert verify(Path(service.settings["audit"]["directory"])).intact
+
+
 class TestNoRoom:
     @pytest.fixture
     def trio(self, services: Mapping[str, ServiceProcess], stand_in: StandInPdp) -> Mapping[str, ServiceProcess]:
@@ -209,6 +224,7 @@ class TestNoRoom:
         assert found[-1] == "after"
         assert "before" in found
         assert "during" not in found
+        assert_gap(service, at_least=1)
 
     def test_is_told_in_each_event_s_own_form_and_stops_no_other(
         self, trio: Mapping[str, ServiceProcess], disk: Disk
@@ -264,6 +280,7 @@ class TestNoRoom:
         found = sessions(service)
         assert {f"early{n}" for n in range(40)} | {f"late{n}" for n in range(40)} <= set(found)
         assert not [session for session in found if session.startswith("lost")]
+        assert_gap(service, at_least=40)
 
 
 class TestStarting:
@@ -328,15 +345,17 @@ class TestStarting:
         service = make_service(stand_in.address, {"audit": {"directory": str(directory)}})
         call(service, "any")
         assert directory.stat().st_mode & 0o777 == 0o700
-        assert {file.stat().st_mode & 0o777 for file in directory.iterdir()} == {0o600}
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+        assert (directory / "segments").stat().st_mode & 0o777 == 0o700
 
 
 class HangingFile:
     """A pipe in the journal's place: once it is full, a write to it hangs as one to a stuck disk does, until it is read."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700)
-        path = directory / "records.jsonl"
+        (directory / "segments").mkdir(mode=0o700, parents=True)
+        path = directory / "segments" / f"{1:016}.jsonl"
         os.mkfifo(path, 0o600)
         self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         fcntl.fcntl(self._file, fcntl.F_SETPIPE_SZ, 4096)

@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import ROOT, payload
 from tests.integration.policies import rule, write
 from tests.integration.running import Running, run
+from tests.support.journals import lines
 from tests.support.wait import free_port, until
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -198,10 +199,7 @@ class TestEnd:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
         assert list(development.temporary.iterdir()) == []
-        records = [
-            json.loads(line) for line in (development.state / "audit" / "records.jsonl").read_text().splitlines()
-        ]
-        assert [record["type"] for record in records][-1] == "stop"
+        assert [line["type"] for line in lines(development.state / "audit")][-2:] == ["stop", "checkpoint"]
 
     def test_may_come_while_the_policies_are_checked(self, develop: Callable[..., Development]) -> None:
         development = develop(shipped=True)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hookgate.audit.verify import verify
 from tests.conftest import ROOT, payload
 from tests.integration.calling import Connection, Stream
 from tests.integration.conftest import Serving
@@ -43,8 +44,10 @@ def exit_code(service: ServiceProcess, *, seconds: float = 10) -> int:
 
 
 def last_record(service: ServiceProcess) -> dict[str, Any]:
-    """Gives the newest record of any type."""
-    return service.records(None)[-1]
+    """Gives the newest record of any type, but for the checkpoint that ends the journal."""
+    *records, checkpoint = service.records(None)
+    assert checkpoint["type"] == "checkpoint"
+    return records[-1]
 
 
 @pytest.fixture
@@ -337,33 +340,41 @@ class TestStartingInVain:
 
 
 class TestDying:
-    def test_every_answered_decision_is_on_record_after_a_kill(
-        self, make_service: Serving, stand_in: StandInPdp
+    @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.soak)])
+    @pytest.mark.parametrize("durability", ["process", "disk"])
+    def test_every_answered_decision_is_in_a_chain_that_holds_after_kills(
+        self, make_service: Serving, stand_in: StandInPdp, durability: str, kills: int
     ) -> None:
-        service = make_service(stand_in.address)
-        for _ in range(2):
+        # Small segments, so that a kill may come while one is begun.
+        service = make_service(stand_in.address, {"audit": {"durability": durability, "segment_bytes": 65536}})
+        directory = Path(service.settings["audit"]["directory"])
+        for _ in range(kills):
             with Stream(service.port, connections=6) as stream:
                 moment = random.randint(30, 300)
                 until(lambda moment=moment, stream=stream: len(stream.answered) > moment, what="the stream to flow")  # type: ignore[misc]
                 service.stop(number=signal.SIGKILL)
-            assert set(stream.answered) <= {record["session_id"] for record in service.records()}
             service.start()
+            assert set(stream.answered) <= {record["session_id"] for record in service.records()}
+            found = verify(directory)
+            assert (found.intact, len(found.keys)) == (True, 1), found.findings
         assert service.post(payload("PreToolUse.Bash")) == {}
 
     def test_a_torn_last_line_is_cut_and_noted(self, make_service: Serving, stand_in: StandInPdp) -> None:
         service = make_service(stand_in.address)
         service.post(payload("PreToolUse.Bash", session_id="before"))
         service.stop(number=signal.SIGKILL)
-        file = Path(service.settings["audit"]["directory"]) / "records.jsonl"
+        directory = Path(service.settings["audit"]["directory"])
+        (file,) = (directory / "segments").iterdir()
         whole = file.read_bytes()
         torn = b'{"version":1,"type":"decision","id":"01a2'
         file.write_bytes(whole + torn)
         service.start()
         service.post(payload("PreToolUse.Bash", session_id="after"))
         assert [record["session_id"] for record in service.records()] == ["before", "after"]
-        starts = service.records("start")
-        assert [start["detail"]["cut_bytes"] for start in starts] == [0, len(torn)]
+        (repair,) = service.records("journal_repair")
+        assert repair["detail"] == {"cut_bytes": len(torn), "damaged_lines": 0}
         assert file.read_bytes().startswith(whole)
+        assert verify(directory).intact
 
     def test_a_service_that_was_killed_leaves_its_directory_and_port_to_the_next(
         self, connect: Connect, make_service: Serving, stand_in: StandInPdp

@@ -142,10 +142,8 @@ class ServiceProcess:
 
     def records(self, kind: str | None = "decision") -> list[dict[str, Any]]:
         """Gives the records so far, of one type or (None) all."""
-        file = Path(self.settings["audit"]["directory"]) / "records.jsonl"
-        if not file.exists():
-            return []
-        found = [json.loads(line) for line in file.read_text().splitlines()]
+        segments = sorted(Path(self.settings["audit"]["directory"], "segments").glob("*.jsonl"))
+        found = [json.loads(line) for segment in segments for line in segment.read_bytes().splitlines()]
         return [record for record in found if kind is None or record["type"] == kind]
 
     def log(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from hookgate import gate as module
-from hookgate.audit.journal import JournalError
+from hookgate.audit.error import JournalError
 from hookgate.audit.record import Record
 from hookgate.config import Config, parse
 from hookgate.config.tree import Log
@@ -65,15 +65,19 @@ class Trail:
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
+        #: What each line would count as in a gap.
+        self.outcomes: list[str] = []
         self.fault: Exception | None = None
         self.held = False
         self.waiting: list[asyncio.Future[None]] = []
 
-    def append(self, line: bytes) -> asyncio.Future[None]:
+    def append(self, line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
         if self.fault is not None and not isinstance(self.fault, JournalError):
             raise self.fault
         assert line.count(b"\n") == 1
         self.lines.append(json.loads(line))
+        assert self.lines[-1]["type"] == kind
+        self.outcomes.append(outcome)
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.held:
             self.waiting.append(written)
@@ -192,9 +196,9 @@ async def test_over_a_real_client_of_the_pdp_the_question_is_sent_before_the_rec
 
     append = stage.trail.append
 
-    def appending(line: bytes) -> asyncio.Future[None]:
+    def appending(line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
         order.append("recorded")
-        return append(line)
+        return append(line, kind, outcome)
 
     stage.trail.append = appending  # type: ignore[method-assign]
     stage.pdp.check = PdpClient(transport, max_request_bytes=10**6).check  # type: ignore[method-assign]
@@ -559,13 +563,30 @@ def decision_outcome(decision: Decision) -> str:
     return "deny" if decision.effect is Effect.DENY else "allow"
 
 
-async def test_what_was_sent_in_place_of_an_unrecorded_answer_is_recorded_behind_it() -> None:
-    stage = Stage(ALLOW)
-    stage.trail.fault = JournalError("full")
+async def test_a_record_that_may_land_late_is_followed_by_what_was_really_sent() -> None:
+    stage = Stage(ALLOW, config=bounded(0.3))
+    stage.trail.held = True
     reply = await stage.reply(BASH)
     (told,) = stage.trail.of("answer")
     assert told["detail"]["decision"] == reply.decision_id
     assert told["detail"]["answer"] == json.loads(reply.data)
+    for written in stage.trail.waiting:
+        written.set_result(None)
+
+
+async def test_a_record_that_can_t_be_written_is_followed_by_none_for_the_journal_counts_it() -> None:
+    stage = Stage(ALLOW)
+    stage.trail.fault = JournalError("full")
+    await stage.reply(BASH)
+    assert stage.trail.of("answer") == []
+    assert stage.trail.outcomes == ["error"]
+
+
+async def test_where_records_are_not_required_a_lost_one_counts_as_what_was_decided() -> None:
+    stage = Stage(ALLOW, config={"audit": {"required": False}})
+    stage.trail.fault = JournalError("full")
+    await stage.reply(BASH)
+    assert stage.trail.outcomes == ["allow"]
 
 
 async def test_beyond_the_bound_decisions_wait_for_a_slot_and_then_are_overloaded() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from hookgate.audit.journal import JournalError
+from hookgate.audit.error import JournalError
 from hookgate.audit.key import FILE_NAME, redaction_key
 from hookgate.audit.record import Record, ServiceRecord, now
 from hookgate.audit.redact import Redactor

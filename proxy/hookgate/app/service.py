@@ -14,8 +14,10 @@ from hookgate.app.admin import admin_app
 from hookgate.app.endpoint import HookEndpoint
 from hookgate.app.listeners import Listener, ListenError, inherited, listen
 from hookgate.app.protocol import HookServer
-from hookgate.audit.journal import Journal, JournalError
+from hookgate.audit.error import JournalError
+from hookgate.audit.journal import Journal
 from hookgate.audit.key import redaction_key
+from hookgate.audit.ledger import Options
 from hookgate.audit.record import Record
 from hookgate.audit.redact import Redactor
 from hookgate.audit.scribe import Scribe
@@ -27,6 +29,7 @@ from hookgate.pdp.client import PdpClient
 from hookgate.pdp.findings import CanaryState, Findings
 from hookgate.probes import expectation_probes
 from hookgate.telemetry.metrics import Metrics
+from hookgate.telemetry.trail import TrailWatch
 from hookgate.telemetry.writer import LineWriter
 
 
@@ -63,7 +66,15 @@ class Service:
             self.admin = handed.get("admin") or (
                 listen(config.admin.host, config.admin.port, "admin") if config.admin.enabled else None
             )
-            self._journal = Journal(Path(config.audit.directory))
+            self._journal = Journal(
+                Path(config.audit.directory),
+                Options(
+                    sync=config.audit.durability == "disk",
+                    segment_bytes=config.audit.segment_bytes,
+                    segment_seconds=config.audit.segment_seconds,
+                ),
+                TrailWatch(self.metrics, self._log),
+            )
             self._journal.open()
             key = redaction_key(Path(config.audit.directory))
         except (ListenError, JournalError) as error:
@@ -107,9 +118,9 @@ class Service:
         self.metrics.config_info.info(
             {"mode": config.mode.value, "on_error": config.on_error.value, "no_match": config.no_match.value}
         )
-        self.gate.note(
-            "start", {"version": __version__, "mode": config.mode.value, "cut_bytes": self._journal.cut_bytes}
-        )
+        self.gate.note("start", {"version": __version__, "mode": config.mode.value})
+        if (earlier := self._journal.earlier_records) is not None:
+            self._log.warning("earlier_records", path=str(earlier))
         self._servers.append(await loop.create_server(self._hook_server, sock=self.hooks.socket, backlog=1024))
         if self.admin is not None:
             await self._serve_admin(self.admin)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from hookgate.audit.journal import JournalError
+from hookgate.audit.error import JournalError
 
 FILE_NAME = "redaction.key"
 _BYTES = 32

@@ -108,7 +108,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to the service: `start`, `stop`, `canary`, `policy_lost`, `undelivered`, `answer`,
-    `executed_differs`, `enforcement_violated`.
+    `executed_differs`, `enforcement_violated`; or to the journal: `chain_start`, `key_changed`, `journal_repair`, `gap`,
+    `checkpoint`.
 
     `answer` follows a decision's record that could be written too late: its `id` names the decision, `answer` what was sent.
     """

@@ -3,7 +3,7 @@
 import typer
 
 from hookgate import __version__
-from hookgate.commands import check, config, demo, dev, fetch, policies, serve
+from hookgate.commands import audit, check, config, demo, dev, fetch, policies, serve
 
 app = typer.Typer(
     name="hookgate",
@@ -17,6 +17,7 @@ app.command()(dev.dev)
 app.command()(demo.demo)
 app.command()(check.check)
 app.command()(fetch.fetch)
+app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 app.add_typer(policies.app, name="policies")
 

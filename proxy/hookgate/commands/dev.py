@@ -195,7 +195,7 @@ def _welcome(
         Text(
             f"Policies: {policies}/ (Cerbos {binary.version}, live within seconds of a change; canary: {findings.state.value})"
         ),
-        Text(f"Records:  {service.config.audit.directory}/records.jsonl    Metrics: {admin}/metrics"),
+        Text(f"Records:  hookgate audit tail {service.config.audit.directory}    Metrics: {admin}/metrics"),
         "",
         Text.assemble(
             "  ", (f"claude --settings {file}", "bold"), f"      (Claude Code {LEAST_CLIENT_VERSION} or newer)"

@@ -210,6 +210,20 @@ class Audit(_Section, frozen=True):
         bool,
         Meta(description="Whether a record that can't be written makes the decision `error: audit_unavailable`."),
     ] = True
+    durability: Annotated[
+        str,
+        Meta(
+            pattern="^(process|disk)$",
+            description="What a record survives that is written before its answer. `process`: a kill of Hookgate; it is "
+            "flushed to the disk 100 ms later. `disk`: a power cut, too; each decision waits for the disk.",
+        ),
+    ] = "process"
+    segment_bytes: Annotated[
+        int, Meta(ge=65536, description="Size at which the journal goes on in another file (a segment).")
+    ] = 64 * 1024 * 1024
+    segment_seconds: Annotated[
+        float, Meta(ge=60, description="Age at which the journal goes on in another segment.")
+    ] = 86400.0
 
 
 class Log(_Section, frozen=True):

@@ -54,6 +54,42 @@ class Metrics:
         self.journal_seconds = Histogram(
             "hookgate_journal_duration_seconds", "Writing a record, as waited for.", buckets=_BUCKETS, registry=registry
         )
+        self.journal_records = Counter(
+            "hookgate_journal_records", "Lines written to the journal, by type.", ["record"], registry=registry
+        )
+        self.journal_lost = Counter(
+            "hookgate_journal_lost_records",
+            "Lines that could not be written to the journal, by type; a record `gap` counts them there.",
+            ["record"],
+            registry=registry,
+        )
+        self.journal_lost.labels("decision")
+        self.journal_bytes = Counter(
+            "hookgate_journal_written_bytes", "Bytes written to the journal.", registry=registry
+        )
+        self.journal_gaps = Counter(
+            "hookgate_journal_gaps",
+            "Times that the journal could not be written and then could again.",
+            registry=registry,
+        )
+        self.journal_sync_seconds = Histogram(
+            "hookgate_journal_sync_duration_seconds",
+            "Flushing the journal to the disk; no decision waits for it with `audit.durability: process`.",
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.journal_sync_errors = Counter(
+            "hookgate_journal_sync_errors", "Times that the journal could not be flushed.", registry=registry
+        )
+        self.journal_segments = Gauge("hookgate_journal_segments", "Segments of the journal.", registry=registry)
+        self.journal_disk_bytes = Gauge(
+            "hookgate_journal_disk_bytes", "Size of all segments of the journal.", registry=registry
+        )
+        self.journal_checkpoint_age = Gauge(
+            "hookgate_journal_checkpoint_age_seconds",
+            "Time since the last signed checkpoint; more than 10 s apart means that the journal can't be written.",
+            registry=registry,
+        )
         self.in_flight = Gauge("hookgate_in_flight", "Decisions under way.", registry=registry)
         self.connections = Gauge("hookgate_connections", "Open connections on the hook listener.", registry=registry)
         self.dropped_fields = Counter(

@@ -1,0 +1,202 @@
+"""The chain on the disk: batches of lines, checkpoints, gaps, and the change from one segment to the next."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hookgate.audit.chain import BEGINNING, linked
+from hookgate.audit.checkpoint import TYPE as CHECKPOINT
+from hookgate.audit.checkpoint import Signer, service_line
+from hookgate.audit.error import JournalError
+from hookgate.audit.gap import Entry, Gap
+from hookgate.audit.observer import Observer
+from hookgate.audit.recovery import Found, recover
+from hookgate.audit.segments import DIRECTORY, Segment, segment_path, sync_directory, usage
+from hookgate.audit.signing import signing_key
+from hookgate.audit.syncer import Syncer
+from hookgate.ids import uuid7
+
+#: How often it is tried again while nothing can be written and nobody writes.
+_RETRY_SECONDS = 1.0
+
+Batch = Sequence[tuple[bytes, Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the journal writes."""
+
+    #: Each batch is on the disk before anybody is told that it is written.
+    sync: bool = False
+    sync_seconds: float = 0.1
+    checkpoint_seconds: float = 10.0
+    segment_bytes: int = 64 * 1024 * 1024
+    segment_seconds: float = 86400.0
+
+
+class Ledger:
+    """Writes one chain. Used by one thread at a time; `open` comes first."""
+
+    def __init__(self, directory: Path, options: Options, gap: Gap, observer: Observer) -> None:
+        self._directory = directory
+        self._options = options
+        self._gap = gap
+        self._observer = observer
+        self._syncer = Syncer(options.sync_seconds, observer.synced)
+        self._end = BEGINNING
+        self._sealed = False
+        self._failing = False
+        self._checkpoint_at = self._checkpoint_wall = 0.0
+
+    def open(self) -> None:
+        """Takes up the chain where it ends, or begins one. Raises OSError or JournalError."""
+        segments = self._directory / DIRECTORY
+        segments.mkdir(mode=0o700, exist_ok=True)
+        found = recover(self._directory)
+        key = signing_key(self._directory)
+        self._signer = Signer(found.instance or uuid7(), key)
+        self._end = found.end
+        if found.segment is None:
+            self._begin_segment()
+        else:
+            self._segment = Segment(found.segment, new=False)
+            self._began = found.began or time.time()
+            if found.cut_bytes:
+                self._segment.cut(found.segment_end)
+        self._append([], own=self._first(found), checkpoint=True)
+        self._syncer.start()
+
+    def wait_seconds(self) -> float:
+        """Gives how long nothing needs to be done if nobody writes."""
+        if self._failing:
+            return _RETRY_SECONDS
+        return max(0.01, self._checkpoint_at + self._options.checkpoint_seconds - time.monotonic())
+
+    def write(self, batch: Batch) -> JournalError | None:
+        """Writes all lines of a batch or none, with what is due besides; gives what went wrong. Lost lines are counted."""
+        try:
+            due = self._due()
+            if due and self._segment.is_gone:
+                # Somebody has removed it: what follows must not go where nobody finds it.
+                self._next_segment()
+            elif self._is_full():
+                self._seal()
+            self._append(batch, checkpoint=due)
+        except OSError as error:
+            fault = JournalError(f"{self._segment.path}: {error.strerror}")
+        except Exception as error:  # noqa: BLE001 (whatever happens, those who wait are told, and the thread goes on)
+            fault = JournalError(f"{self._segment.path}: {type(error).__name__}")
+        else:
+            self._failing = False
+            return None
+        self._failing = True
+        for _, entry in batch:
+            self._gap.lost(entry)
+            self._observer.lost(entry.kind)
+        return fault
+
+    def close(self, timeout_seconds: float) -> None:
+        """Ends with a checkpoint, and puts all on the disk, at most so long."""
+        try:
+            self._append([], checkpoint=True)
+        except OSError:
+            self._failing = True
+        self._syncer.retire(self._segment.file)
+        self._syncer.close(timeout_seconds)
+
+    def _first(self, found: Found) -> Batch:
+        """What a start has to say of the chain and of its key."""
+        public = self._signer.key.public
+        made: list[tuple[bytes, Entry]] = []
+        if found.is_new:
+            start = service_line(
+                "chain_start", {"instance": self._signer.instance, "key_id": public.id, "public_key": public.raw.hex()}
+            )
+            made.append((start, Entry("chain_start")))
+        elif found.key_id != public.id:
+            changed = service_line(
+                "key_changed", {"previous_key_id": found.key_id, "key_id": public.id, "public_key": public.raw.hex()}
+            )
+            made.append((changed, Entry("key_changed")))
+        if found.cut_bytes or found.damaged_lines:
+            repair = service_line(
+                "journal_repair", {"cut_bytes": found.cut_bytes, "damaged_lines": found.damaged_lines}
+            )
+            made.append((repair, Entry("journal_repair")))
+        return made
+
+    def _due(self) -> bool:
+        """By both clocks: one stands still while the machine sleeps, the other may be set."""
+        seconds = self._options.checkpoint_seconds
+        return time.monotonic() - self._checkpoint_at >= seconds or abs(time.time() - self._checkpoint_wall) >= seconds
+
+    def _is_full(self) -> bool:
+        return (
+            self._segment.end >= self._options.segment_bytes
+            or time.time() - self._began >= self._options.segment_seconds
+        )
+
+    def _append(self, batch: Batch, *, own: Batch = (), checkpoint: bool) -> None:
+        """A gap comes first of all; a checkpoint comes behind the journal's own records and before those of others."""
+        loss = self._gap.so_far()
+        if loss is not None:
+            gap = service_line(
+                "gap",
+                {"since": loss.since, "until": loss.until, "answers": loss.answers, "records": loss.records},
+            )
+            own = [(gap, Entry("gap")), *own]
+        checkpoint = checkpoint or loss is not None
+        lines: list[bytes] = []
+        end = self._end
+        for record, _ in own:
+            line, end = linked(end, record)
+            lines.append(line)
+        if checkpoint:
+            line, end = linked(end, self._signer.checkpoint(end))
+            lines.append(line)
+        for record, _ in batch:
+            line, end = linked(end, record)
+            lines.append(line)
+        if not lines:
+            return
+        data = b"".join(lines)
+        begun = time.perf_counter()
+        self._segment.write(data, sync=self._options.sync)
+        seconds = time.perf_counter() - begun
+        # Written: nothing that follows may tell otherwise.
+        self._end, self._sealed = end, not batch
+        if loss is not None:
+            self._gap.recorded(loss)
+            self._observer.gap(loss)
+        if self._options.sync:
+            self._observer.synced(seconds, None)
+        else:
+            self._syncer.written(self._segment.file)
+        kinds = Counter(entry.kind for _, entry in (*own, *batch))
+        if checkpoint:
+            kinds[CHECKPOINT] += 1
+            self._checkpoint_at, self._checkpoint_wall = time.monotonic(), time.time()
+            with suppress(OSError):
+                self._observer.checkpointed(*usage(self._directory))
+        self._observer.wrote(kinds, len(data))
+
+    def _seal(self) -> None:
+        """Ends a full segment with a checkpoint. Where no other can be begun, it goes on all the same."""
+        if not self._sealed:
+            self._append([], checkpoint=True)
+        with suppress(OSError):
+            self._next_segment()
+
+    def _next_segment(self) -> None:
+        full = self._segment
+        (self._directory / DIRECTORY).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._begin_segment()
+        self._syncer.retire(full.file)
+
+    def _begin_segment(self) -> None:
+        self._segment = Segment(segment_path(self._directory, self._end.seq + 1), new=True)
+        self._began = time.time()
+        sync_directory(self._segment.path.parent)

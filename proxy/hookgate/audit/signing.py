@@ -1,0 +1,115 @@
+"""The key that signs checkpoints: an Ed25519 key in the journal's directory, made on first start or put there before."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from hookgate.audit.error import JournalError
+
+PRIVATE_NAME = "signing.key"
+PUBLIC_NAME = "signing.pub"
+_ID_CHARACTERS = 16
+
+
+class PublicKey:
+    """What tells whether a checkpoint was signed by its key."""
+
+    def __init__(self, raw: bytes) -> None:
+        """Takes the 32 bytes of the key. Raises ValueError where they are none."""
+        self._key = Ed25519PublicKey.from_public_bytes(raw)
+        self.raw = raw
+        #: The first characters of the SHA-256 of the raw key, in hexadecimal.
+        self.id = hashlib.sha256(raw).hexdigest()[:_ID_CHARACTERS]
+
+    def signed(self, text: bytes, signature: bytes) -> bool:
+        """Tells whether the text was signed by this key."""
+        try:
+            self._key.verify(signature, text)
+        except InvalidSignature:
+            return False
+        return True
+
+    def pem(self) -> bytes:
+        """Gives the key in PEM."""
+        return self._key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+class SigningKey:
+    """What signs checkpoints."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public = PublicKey(key.public_key().public_bytes_raw())
+
+    def sign(self, text: bytes) -> bytes:
+        """Gives the text's signature."""
+        return self._key.sign(text)
+
+
+def signing_key(directory: Path) -> SigningKey:
+    """Gives the directory's key; makes it on first use, readable by its owner only, and writes the public one beside it.
+
+    Raises JournalError.
+    """
+    path = directory / PRIVATE_NAME
+    try:
+        if not path.exists():
+            pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            _write(path, pem)
+        key = _loaded(path)
+        public = directory / PUBLIC_NAME
+        if not public.exists() or public.read_bytes() != key.public.pem():
+            _write(public, key.public.pem())
+    except OSError as error:
+        raise JournalError(f"audit.directory: {path}: {error.strerror}") from None
+    return key
+
+
+def public_key(directory: Path) -> PublicKey | None:
+    """Gives the public key that lies in the directory, None where there is none. Raises JournalError."""
+    path = directory / PUBLIC_NAME
+    try:
+        found = load_pem_public_key(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise JournalError(f"{path} is no public key") from None
+    if not isinstance(found, Ed25519PublicKey):
+        raise JournalError(f"{path} is no Ed25519 key")
+    return PublicKey(found.public_bytes_raw())
+
+
+def _loaded(path: Path) -> SigningKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise JournalError(
+            f"audit.directory: {path} is damaged: put the right key back, or remove it to have a new one made"
+        ) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise JournalError(f"audit.directory: {path} is no Ed25519 key: `openssl genpkey -algorithm ed25519` makes one")
+    return SigningKey(key)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all: a start that is cut short, or a full disk, must not leave half a key behind."""
+    draft = path.with_name(path.name + ".new")
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(file)
+    draft.replace(path)

@@ -1,0 +1,193 @@
+"""What vouches for lines: the chain's keys, its checkpoints in time, and a checkpoint that was kept elsewhere."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+
+import msgspec
+
+from hookgate.audit.chain import Line
+from hookgate.audit.checkpoint import TYPE as CHECKPOINT
+from hookgate.audit.checkpoint import CheckpointLine, checkpoint_from
+from hookgate.audit.finding import FindingKind, NoticeKind
+from hookgate.audit.sequence import Place, Report
+from hookgate.audit.signing import PublicKey
+
+#: Checkpoints are made every 10 s: without one for so long, lines should not have been written.
+_UNSIGNED = timedelta(seconds=60)
+_SILENCE = timedelta(seconds=30)
+#: Clocks are corrected by less than this all the time.
+_TOLERANCE = timedelta(seconds=1)
+#: Records that the journal writes when it can write again, right before a checkpoint.
+_OWN = {"chain_start", "key_changed", "journal_repair", "gap", CHECKPOINT}
+
+Remark = Callable[[NoticeKind, int, str], None]
+
+
+class _Head(msgspec.Struct, frozen=True):
+    type: str = ""
+    time: str = ""
+    detail: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _KeyDetail(msgspec.Struct, frozen=True):
+    key_id: str
+    public_key: str
+    instance: str = ""
+
+
+class Vouching:
+    """Looks at what the lines of a chain say, one after another."""
+
+    def __init__(
+        self, report: Report, remark: Remark, *, fallback: PublicKey | None, trusted: Collection[str] = ()
+    ) -> None:
+        self._report = report
+        self._remark = remark
+        self._fallback = fallback
+        self._trusted = trusted
+        self._key: PublicKey | None = None
+        self._known: dict[str, PublicKey] = {}
+        self._refused: set[str] = set()
+        self._instance = ""
+        self._stopped = False
+        self._overdue = False
+        #: The first line that the journal has not written of its own accord.
+        self._uncovered = 0
+        #: Checkpoints since a run's `stop`: the first ends the run, the second begins the next one.
+        self._ended: int | None = None
+        self._checkpoint_time: datetime | None = None
+        self.keys: list[str] = []
+        self.checkpoints = 0
+        #: The last line that a signature vouches for, and the checkpoint's time.
+        self.signed_seq, self.signed_time = 0, ""
+        self.first_time = self.last_time = ""
+        self.last_is_checkpoint = True
+
+    def taken(self, line: Line, place: Place) -> None:
+        """Takes a line that continues the chain."""
+        try:
+            head = msgspec.json.decode(line.body, type=_Head)
+            time = datetime.fromisoformat(head.time)
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+            self._report(FindingKind.CHANGED, line.seq, place, "the line is no record")
+            return
+        self.first_time = self.first_time or head.time
+        self.last_time = head.time
+        self.last_is_checkpoint = head.type == CHECKPOINT
+        match head.type:
+            case "chain_start" | "key_changed":
+                self._key_told(head, line, place)
+            case "checkpoint":
+                self._checkpoint(line, place, time)
+            case "gap":
+                self._remark(NoticeKind.GAP, line.seq, f"the journal could not be written: {_plain(head.detail)}")
+            case "journal_repair":
+                self._remark(NoticeKind.REPAIR, line.seq, f"repaired at a start: {_plain(head.detail)}")
+            case "stop" | "start":
+                self._stopped = head.type == "stop"
+        if head.type not in _OWN:
+            self._covered(line.seq, place, time)
+            if self._ended == 1:
+                what = "a line behind the end of a run, before the next one has begun"
+                self._report(FindingKind.INSERTED, line.seq, place, what)
+            self._ended = 0 if head.type == "stop" else None
+
+    def end(self, last_seq: int) -> None:
+        """Says what is only known at the end: that nobody signed at all, or that another key lies beside the chain."""
+        if self._uncovered and not self.checkpoints:
+            self._report(
+                FindingKind.MISSING_CHECKPOINT,
+                self._uncovered,
+                Place("", 0),
+                "no checkpoint: nobody vouches for any line",
+            )
+        if self._key is not None and self._fallback is not None and self._fallback.id != self._key.id:
+            what = f"signing.pub is the key {self._fallback.id}, the chain's is {self._key.id}"
+            self._report(FindingKind.WRONG_KEY, last_seq, Place("", 0), what)
+
+    def kept(self, checkpoint: CheckpointLine, place: Place) -> None:
+        """Looks at a checkpoint that was kept elsewhere; where its lines are is for others to say."""
+        key = self._known.get(checkpoint.detail.key_id)
+        if checkpoint.detail.instance != self._instance or key is None:
+            self._report(
+                FindingKind.OTHER_JOURNAL,
+                checkpoint.seq,
+                place,
+                f"the kept checkpoint is of the chain {checkpoint.detail.instance} and the key "
+                f"{checkpoint.detail.key_id}; this chain is {self._instance or 'unknown'}",
+            )
+        elif not checkpoint.signed_by(key):
+            self._report(
+                FindingKind.FORGED_CHECKPOINT, checkpoint.seq, place, "the kept checkpoint's signature does not hold"
+            )
+
+    def _key_told(self, head: _Head, line: Line, place: Place) -> None:
+        try:
+            detail = msgspec.json.decode(head.detail, type=_KeyDetail)
+            key = PublicKey(bytes.fromhex(detail.public_key))
+        except (msgspec.DecodeError, ValueError):
+            self._report(FindingKind.WRONG_KEY, line.seq, place, "the record names no key")
+            return
+        if key.id != detail.key_id:
+            self._report(FindingKind.WRONG_KEY, line.seq, place, "the key is not the one that its id names")
+        if head.type == "chain_start":
+            self._instance = detail.instance
+            self._remark(NoticeKind.NEW_CHAIN, line.seq, f"the chain begins at {head.time} with the key {key.id}")
+        elif self._key is not None and self._key.id != key.id and key.id not in self._trusted:
+            what = f"from here on the key is {key.id}; if you changed it, name all keys with --trust"
+            self._report(FindingKind.NEW_KEY, line.seq, place, what)
+        self._use(key, line.seq, place)
+
+    def _use(self, key: PublicKey, seq: int, place: Place) -> None:
+        if self._trusted and key.id not in self._trusted and key.id not in self._refused:
+            self._refused.add(key.id)
+            self._report(FindingKind.WRONG_KEY, seq, place, f"the key {key.id} is none of those that are trusted")
+        self._key = self._known[key.id] = key
+        if key.id not in self.keys:
+            self.keys.append(key.id)
+
+    def _checkpoint(self, line: Line, place: Place, time: datetime) -> None:
+        checkpoint = checkpoint_from(b'{"seq":%d,"hash":"%b",%b' % (line.seq, line.hash, line.body[1:]))
+        if checkpoint is None:
+            self._report(FindingKind.FORGED_CHECKPOINT, line.seq, place, "the checkpoint lacks what one has")
+            return
+        self.checkpoints += 1
+        self._ended = None if self._ended is None else self._ended + 1
+        detail = checkpoint.detail
+        if self._key is None and self._fallback is not None:
+            self._instance = self._instance or detail.instance
+            self._use(self._fallback, line.seq, place)
+        if self._key is None or detail.key_id != self._key.id:
+            if detail.key_id not in self._refused:
+                self._refused.add(detail.key_id)
+                self._report(FindingKind.WRONG_KEY, line.seq, place, f"signed by the key {detail.key_id}")
+        elif not checkpoint.signed_by(self._key) or (self._instance and detail.instance != self._instance):
+            self._report(FindingKind.FORGED_CHECKPOINT, line.seq, place, "the signature does not hold")
+        elif (detail.covers_seq, detail.covers_hash) != (line.seq - 1, line.prev.decode()):
+            what = f"lines {self.signed_seq + 1} to {line.seq - 1} are not those that were signed"
+            self._report(FindingKind.CHANGED, self.signed_seq + 1, place, what)
+        else:
+            self.signed_seq, self.signed_time = line.seq, checkpoint.time
+        self._follow(line.seq, place, time)
+
+    def _follow(self, seq: int, place: Place, time: datetime) -> None:
+        """Compares a checkpoint's time with that of the one before."""
+        before, self._checkpoint_time, self._overdue = self._checkpoint_time, time, False
+        if before is None:
+            return
+        if time < before - _TOLERANCE:
+            what = f"the clock went back by {(before - time).total_seconds():.1f} s"
+            self._report(FindingKind.CLOCK_BACKWARDS, seq, place, what)
+        elif time - before > _SILENCE and not self._stopped:
+            self._remark(NoticeKind.SILENCE, seq, f"no sign of life from {before.isoformat()} to {time.isoformat()}")
+
+    def _covered(self, seq: int, place: Place, time: datetime) -> None:
+        self._uncovered = self._uncovered or seq
+        if self._checkpoint_time is not None and time - self._checkpoint_time > _UNSIGNED and not self._overdue:
+            self._overdue = True
+            what = f"no checkpoint since {self._checkpoint_time.isoformat()}: nobody vouches for what follows it"
+            self._report(FindingKind.MISSING_CHECKPOINT, seq, place, what)
+
+
+def _plain(detail: msgspec.Raw) -> str:
+    return bytes(detail).decode(errors="replace")

@@ -1,0 +1,56 @@
+"""Metrics and log lines of the journal."""
+
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from hookgate.audit.gap import Loss
+from hookgate.telemetry.metrics import Metrics
+
+
+class TrailWatch:
+    """Takes over what the journal tells of itself, on the journal's threads."""
+
+    def __init__(self, metrics: Metrics, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._unflushed = False
+
+    def wrote(self, kinds: Mapping[str, int], size_bytes: int) -> None:
+        """Counts lines that were written."""
+        for kind, count in kinds.items():
+            self._metrics.journal_records.labels(kind).inc(count)
+        self._metrics.journal_bytes.inc(size_bytes)
+
+    def lost(self, kind: str) -> None:
+        """Counts a line that could not be written."""
+        self._metrics.journal_lost.labels(kind).inc()
+
+    def gap(self, loss: Loss) -> None:
+        """Tells that the journal can be written again, and what is missing."""
+        self._metrics.journal_gaps.inc()
+        self._log.warning(
+            "journal_gap",
+            since=loss.since,
+            until=loss.until,
+            answers=loss.answers,
+            records=loss.records,
+        )
+
+    def synced(self, seconds: float, fault: OSError | None) -> None:
+        """Measures a flush; a series of failed ones is logged once."""
+        if fault is None:
+            self._metrics.journal_sync_seconds.observe(seconds)
+        else:
+            self._metrics.journal_sync_errors.inc()
+            if not self._unflushed:
+                self._log.error("journal_not_flushed", detail=fault.strerror)
+        self._unflushed = fault is not None
+
+    def checkpointed(self, segments: int, disk_bytes: int) -> None:
+        """Takes over the size of the journal; the checkpoint's age counts from now."""
+        at = time.monotonic()
+        self._metrics.journal_segments.set(segments)
+        self._metrics.journal_disk_bytes.set(disk_bytes)
+        self._metrics.journal_checkpoint_age.set_function(lambda: time.monotonic() - at)
