@@ -11,7 +11,8 @@ import structlog
 
 from hookgate.audit.record import Record
 from hookgate.config import Config
-from hookgate.gate import Gate, HookRequest, Pdp
+from hookgate.exchange import HookRequest, Pdp
+from hookgate.gate import Gate
 from hookgate.pdp.canary import Canary
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.request import Question

@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable
 
 import structlog
 
@@ -18,6 +16,7 @@ from hookgate.audit.scribe import Scribe
 from hookgate.case import Case, record_of
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
+from hookgate.exchange import HookRequest, Pdp, Reply, Trail
 from hookgate.facts import facts_of
 from hookgate.hooks.answer import EMPTY, Answer, is_governed, render, render_error
 from hookgate.hooks.decode import Reader
@@ -34,7 +33,6 @@ from hookgate.outcome import Mode, Outcome
 from hookgate.pdp.canary import Canary
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
-from hookgate.pdp.request import Question
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.tally import Tally
 
@@ -42,43 +40,6 @@ from hookgate.telemetry.tally import Tally
 _JOURNAL_SHARE, _JOURNAL_SECONDS = 0.15, 0.25
 #: What the journal is given where the deadline has passed already: uvloop's clock stands still while others work.
 _LEAST_JOURNAL_SECONDS = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class HookRequest:
-    """A request as it came in. `received` is a time of the loop's clock, by which deadlines go; `started` one of
-    time.perf_counter(), which is finer. `fault` says why there is no whole body, and `body` then holds what there is of it.
-    """
-
-    received: float
-    started: float
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | bytearray = b""
-    remote: str = ""
-    fault: GateError | None = None
-
-
-class Pdp(Protocol):
-    """Whom the gate asks: the PDP's client."""
-
-    async def check(self, question: Question, deadline: float) -> Decision:
-        """Gives the decision by a time of the loop's clock, or raises GateError."""
-
-
-class Trail(Protocol):
-    """Where records are written: the journal."""
-
-    def append(self, line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
-        """Queues a record of a type; the future is done when it is written. One that can't be written is counted as
-        `outcome`, or where there is none as its type."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer's bytes, and the decision that they belong to."""
-
-    data: bytes
-    decision_id: str
 
 
 class Gate:

@@ -15,7 +15,8 @@ from hookgate.audit.record import Record
 from hookgate.config import Config, parse
 from hookgate.config.tree import Log
 from hookgate.errors import ErrorKind, GateError, Side
-from hookgate.gate import Gate, HookRequest, Reply
+from hookgate.exchange import HookRequest, Reply
+from hookgate.gate import Gate
 from hookgate.pdp.canary import Canary
 from hookgate.pdp.client import PdpClient
 from hookgate.pdp.decision import Decision, Effect, Output

@@ -13,7 +13,8 @@ from hookgate import __version__
 from hookgate.app.budget import ByteBudget
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
-from hookgate.gate import Gate, HookRequest, Reply
+from hookgate.exchange import HookRequest, Reply
+from hookgate.gate import Gate
 from hookgate.hooks.decode import SMALL_BYTES
 from hookgate.hooks.event import HINT_BYTES
 

@@ -24,6 +24,7 @@ _ALL_HEADS_FIELDS = 128
 _LINGER_SECONDS = 5.0
 #: How long decisions that were cut short on stopping have to be recorded and answered.
 _HURRY_SECONDS = 1.0
+_LOOK_SECONDS = 0.02
 
 
 class HookProtocol(RequestHandler):
@@ -282,14 +283,15 @@ class HookServer(web.Server):
             for connection in list(self._open):
                 if connection.is_idle and max(connection.last_active, begun) <= quiet_since:
                     connection.force_close()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_LOOK_SECONDS)
         if stop_listening:
             stop_listening()
         if hurry and self._busy():
             hurry()
-            end = self.loop.time() + _HURRY_SECONDS
-            while self._busy() and self.loop.time() < end:
-                await asyncio.sleep(0.01)
+            for _ in range(int(_HURRY_SECONDS / _LOOK_SECONDS)):
+                await asyncio.sleep(_LOOK_SECONDS)
+                if not self._busy():
+                    break
         cut = self._busy()
         for connection in list(self._open):
             connection.force_close()
