@@ -15,6 +15,7 @@ from tests.e2e.client import Workspace
 from tests.e2e.model import Call, Model, Say, turn
 from tests.e2e.session import Run
 from tests.e2e.settings import mcp_arguments
+from tests.e2e.trail import complaints
 from tests.integration.running import Running
 from tests.support.wait import until
 
@@ -76,8 +77,7 @@ def bash(command: str, identity: str) -> Call:
 def no_trouble(run: Run) -> None:
     """The client took every settings entry and every answer."""
     assert run.returncode == 0
-    for complaint in ("validation failed", "HTTP hook error", "HTTP hook blocked"):
-        assert complaint not in run.debug
+    assert complaints(run) == []
     assert run.result["is_error"] is False
 
 

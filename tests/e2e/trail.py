@@ -11,7 +11,8 @@ Record = dict[str, Any]
 
 #: Records that say: what ran is not what was decided, or nobody heard the answer.
 _ALARMS = {"enforcement_violated", "executed_differs", "undelivered", "answer"}
-_REJECTED = "Hook JSON output validation failed"
+#: What the client says of a hook that failed, and of an answer that it threw away.
+_COMPLAINTS = ("HTTP hook error", "HTTP hook blocked", "Hook JSON output validation failed")
 
 
 def decisions(service: ServiceProcess, run: Run, event: str | None = None, tool: str | None = None) -> list[Record]:
@@ -30,6 +31,11 @@ def outcomes(service: ServiceProcess, run: Run, event: str = "PreToolUse") -> di
     return {record["tool_use_id"]: record["outcome"] for record in decisions(service, run, event)}
 
 
+def complaints(run: Run) -> list[str]:
+    """What the client said about hooks that failed and answers that it did not take."""
+    return [line for line in run.debug.splitlines() if any(words in line for words in _COMPLAINTS)]
+
+
 def assert_recorded_once(
     service: ServiceProcess, run: Run, *, ran: Collection[str] = (), stopped: Collection[str] = ()
 ) -> None:
@@ -39,8 +45,8 @@ def assert_recorded_once(
     For settings that send PreToolUse and PostToolUse."""
     assert sorted(run.calls) == sorted([*ran, *stopped]), "the client made other calls than the test says"
     asked = Counter(record["tool_use_id"] for record in decisions(service, run, "PreToolUse"))
-    assert asked == Counter(run.calls.keys()), "each call is asked once"
+    assert asked == Counter(run.calls.keys()), f"each call is asked once; the client said: {complaints(run)}"
     reported = Counter(record["tool_use_id"] for record in decisions(service, run, "PostToolUse"))
-    assert reported == Counter(ran), "each call that ran is reported once"
-    assert _REJECTED not in run.debug
+    assert reported == Counter(ran), f"each call that ran is reported once; the client said: {complaints(run)}"
+    assert complaints(run) == []
     assert [record for record in service.records(None) if record["type"] in _ALARMS] == []
