@@ -70,6 +70,6 @@ def hasty(request: pytest.FixtureRequest, permissive: Pdp) -> Iterator[Guard]:
     yield from _guarding(
         permissive,
         request.param,
-        decision={"deadline_seconds": 1.0},
+        decision={"deadline_seconds": 0.8},
         server={"first_request_seconds": 0.4},
     )

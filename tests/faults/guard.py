@@ -48,8 +48,11 @@ class Guard:
         came = b""
         for path in sorted(path for path in self._segments.iterdir() if path >= self._segment):
             with path.open("rb") as segment:
-                segment.seek(self._record_end if path == self._segment else 0)
-                came += segment.read()
+                if path == self._segment and self._record_end:
+                    # Another line may have been under way at the mark, and may be now.
+                    segment.seek(self._record_end - 1)
+                    segment.readline()
+                came += b"".join(segment.read().rpartition(b"\n")[:2])
         found = [json.loads(line) for line in came.splitlines()]
         return [record for record in found if record["type"] == kind]
 

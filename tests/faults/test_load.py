@@ -106,7 +106,7 @@ async def assert_small_hooks_go_on(service: ServiceProcess, *sent: bytes) -> lis
 @pytest.fixture(scope="module")
 def busy(permissive: Pdp) -> Iterator[ServiceProcess]:
     """One service for all the load, so that what adds up is found, too."""
-    service = ServiceProcess(permissive.address).start()
+    service = ServiceProcess(permissive.address, {"server": {"first_request_seconds": 1.5}}).start()
     yield service
     service.remove()
 
