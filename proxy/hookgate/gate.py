@@ -277,8 +277,10 @@ class Gate:
         case.fail(ErrorKind.AUDIT_UNAVAILABLE, fault)
         if case.mode is Mode.ENFORCE:
             answer = self._error_answer(case)
-            # What was denied or asked stays so: `on_error: pass` is about calls that nobody judged.
-            sent = sent if sent.opinion >= max(answer.opinion, Opinion.ASK) else answer
+            # What was denied, asked, deferred or rewritten stays so: `on_error: pass` is about calls that nobody judged.
+            rewritten = case.verdict is not None and case.verdict.updated_input is not None
+            least = Opinion.ALLOW if rewritten else Opinion.DEFER
+            sent = sent if sent.opinion >= max(answer.opinion, least) else answer
         if not is_counted:
             self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
         return sent

@@ -458,6 +458,21 @@ class TestNoRoom:
         assert ids(home) == ["two"]
         assert verify(home).intact
 
+    async def test_a_journal_opens_on_a_full_disk_and_says_what_it_has_to_once_there_is_room(
+        self, opened: Open, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await (await opened()).close(timeout_seconds=5)
+        with (home / "segments" / f"{1:016}.jsonl").open("ab") as segment:
+            segment.write(b'{"seq":')
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "write", full)
+            journal = await opened()
+            with pytest.raises(JournalError, match="No space left"):
+                await journal.append(record("lost"), outcome="error")
+        await journal.append(record("after"))
+        assert types(home)[-4:] == ["gap", "journal_repair", "checkpoint", "decision"]
+        assert verify(home).intact
+
     async def test_the_first_record_afterwards_is_a_gap_with_a_checkpoint_right_behind_it(
         self, opened: Open, home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

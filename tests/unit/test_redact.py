@@ -210,6 +210,13 @@ def test_text_without_a_utf8_form_is_written_with_marks() -> None:
     assert b"\\udcff" in line
 
 
+def test_a_text_that_is_nothing_but_secrets_is_left_out_so_that_none_holds_up_other_decisions() -> None:
+    text = ("pwd=a " * 2000)[:6000]
+    assert REDACTOR.redacted({"input": [text] * 11})["input"] == ["(left out)"] * 11
+    few = REDACTOR.redacted({"input": ["pwd=secret1 pwd=secret2"]})["input"][0]
+    assert few.count("[redacted:named:") == 2
+
+
 def test_a_call_with_very_many_strings_still_has_its_answer_in_the_record() -> None:
     record = Record(
         id="i",

@@ -410,6 +410,13 @@ class TestTime:
         found = forge.verified()
         assert [(one.kind, one.seq) for one in found.findings] == [(Kind.INSERTED, 5)]
 
+    def test_a_run_that_died_before_its_last_checkpoint_is_followed_by_the_next_one(self, forge: Forge) -> None:
+        forge.checkpoint("2026-01-01T00:00:00Z")
+        forge.add(record(kind="stop", time="2026-01-01T00:00:01Z"))
+        forge.checkpoint("2026-01-01T00:00:02Z")
+        forge.add(record(kind="start", time="2026-01-01T00:00:02Z"))
+        assert forge.verified().intact
+
     def test_lines_of_the_next_run_are_none(self, forge: Forge) -> None:
         for minute in range(2):
             forge.checkpoint(f"2026-01-01T00:{minute:02}:02Z")

@@ -49,6 +49,8 @@ class Ledger:
         self._end = BEGINNING
         self._sealed = False
         self._failing = False
+        #: What this run has to say first, until it is written.
+        self._own: Batch = ()
         self._checkpoint_at = self._checkpoint_wall = 0.0
 
     def open(self) -> None:
@@ -66,7 +68,12 @@ class Ledger:
             self._began = found.began or time.time()
             if found.cut_bytes:
                 self._segment.cut(found.segment_end)
-        self._append([], own=self._first(found), checkpoint=True)
+        self._own = self._first(found)
+        # A disk that is full now must not keep the service down: it denies, and writes this once there is room.
+        with suppress(OSError):
+            self._failing = True
+            self._append([], checkpoint=True)
+            self._failing = False
         self._syncer.start()
 
     def wait_seconds(self) -> float:
@@ -139,16 +146,16 @@ class Ledger:
             or time.time() - self._began >= self._options.segment_seconds
         )
 
-    def _append(self, batch: Batch, *, own: Batch = (), checkpoint: bool) -> None:
+    def _append(self, batch: Batch, *, checkpoint: bool) -> None:
         """A gap comes first of all; a checkpoint comes behind the journal's own records and before those of others."""
-        loss = self._gap.so_far()
+        loss, own = self._gap.so_far(), self._own
         if loss is not None:
             gap = service_line(
                 "gap",
                 {"since": loss.since, "until": loss.until, "answers": loss.answers, "records": loss.records},
             )
             own = [(gap, Entry("gap")), *own]
-        checkpoint = checkpoint or loss is not None
+        checkpoint = checkpoint or bool(own)
         lines: list[bytes] = []
         end = self._end
         for record, _ in own:
@@ -167,7 +174,7 @@ class Ledger:
         self._segment.write(data, sync=self._options.sync)
         seconds = time.perf_counter() - begun
         # Written: nothing that follows may tell otherwise.
-        self._end, self._sealed = end, not batch
+        self._end, self._sealed, self._own = end, not batch, ()
         if loss is not None:
             self._gap.recorded(loss)
             self._observer.gap(loss)

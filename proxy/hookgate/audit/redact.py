@@ -6,6 +6,7 @@ trying.
 
 import hashlib
 import hmac
+import re
 from functools import partial
 from typing import Any
 
@@ -25,13 +26,14 @@ SMALL_BYTES = 8192
 _MAX_STRINGS = 2000
 _MAX_CHARACTERS = 64 * 1024
 _MAX_SUSPECTS = 200
-_MAX_DIGESTS = 500
+_MAX_DIGESTS = 100
 _LEFT_OUT = "(left out)"
 #: Names of members that a record itself is made of.
 _STRUCTURE = frozenset((*OutputRecord.__struct_fields__, *DroppedRecord.__struct_fields__))
 _DIGEST_CHARACTERS = 12
 #: Around the number of a mark while the forms are looked for; private-use characters, taken out of the text first.
 _OPEN, _CLOSE, _UNKNOWN = "\ue000", "\ue001", "\ufffd"
+_MARKED = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 
 
 class Redactor:
@@ -65,7 +67,7 @@ class Redactor:
             # A lone surrogate has no UTF-8 form, and RE2 reads nothing else.
             window = window.encode("utf-8", "backslashreplace").decode("utf-8")
         if self._hint.search(window):
-            if not budget.suspect():
+            if budget.spent or not budget.suspect():
                 return _LEFT_OUT
             window = self._without_secrets(window, budget)
         if len(window) <= CUT_CHARACTERS and len(text) <= _WINDOW_CHARACTERS:
@@ -78,9 +80,10 @@ class Redactor:
         text = text.replace(_OPEN, _UNKNOWN).replace(_CLOSE, _UNKNOWN)
         for kind, pattern in self._forms:
             text = pattern.sub(partial(self._replaced, kind, marks, budget), text)
-        for index, mark in enumerate(marks):
-            text = text.replace(f"{_OPEN}{index}{_CLOSE}", mark)
-        return text
+            if budget.spent:
+                # A text that is mostly secrets tells nobody anything, and takes long.
+                return _LEFT_OUT
+        return _MARKED.sub(lambda match: marks[int(match.group(1))], text)
 
     def _value(self, value: Any, budget: "_Budget") -> Any:
         if isinstance(value, str):
@@ -111,6 +114,8 @@ class Redactor:
 
     def _replaced(self, kind: str, marks: list[str], budget: "_Budget", match: Any) -> str:
         whole: str = match.group(0)
+        if budget.spent:
+            return whole
         begin, end = next(
             (match.span(group) for group in range(1, match.re.groups + 1) if match.start(group) >= 0), match.span()
         )
@@ -138,6 +143,10 @@ class _Budget:
     @property
     def exhausted(self) -> bool:
         return self._strings <= 0 or self._characters <= 0
+
+    @property
+    def spent(self) -> bool:
+        return self._digests < 0
 
     def spend(self, text: str) -> bool:
         if self.exhausted:

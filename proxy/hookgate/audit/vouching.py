@@ -87,7 +87,8 @@ class Vouching:
                 self._stopped = head.type == "stop"
         if head.type not in _OWN:
             self._covered(line.seq, place, time)
-            if self._ended == 1:
+            # A run that died between its `stop` and the checkpoint behind it is followed by the next one's `start`.
+            if self._ended == 1 and head.type != "start":
                 what = "a line behind the end of a run, before the next one has begun"
                 self._report(FindingKind.INSERTED, line.seq, place, what)
             self._ended = 0 if head.type == "stop" else None
