@@ -149,12 +149,15 @@ class Restarts:
     random: random.Random
     done: int = 0
     exits: list[int] = field(default_factory=list)
+    fault: AssertionError | None = None
     _reached: int = 0
     _moved: threading.Condition = field(default_factory=threading.Condition)
     _given_up: bool = False
 
     def reach(self, number: int) -> None:
-        """The client has got to this turn."""
+        """The client has got to this turn; it goes no further where a restart has failed."""
+        if self.fault is not None:
+            raise self.fault
         with self._moved:
             self._reached = number
             self._moved.notify_all()
@@ -168,9 +171,13 @@ class Restarts:
     def run(self) -> None:
         while self.done < self.times and self._wait_for(self.done * self.turns_each):
             # Anywhere within a call: before, between and after its hooks.
-            threading.Event().wait(self.random.uniform(0, 0.15))
+            time.sleep(self.random.uniform(0, 0.15))
             self.exits.append(self.service.stop())
-            self.service.start()
+            try:
+                self.service.start()
+            except AssertionError as fault:
+                self.fault = fault
+                return
             self.done += 1
 
     def _wait_for(self, number: int) -> bool:
