@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 class Development:
     """A `hookgate dev` under way, in directories of its own."""
 
-    def __init__(self, *options: str, shipped: bool = False) -> None:
+    def __init__(self, *options: str, shipped: bool = False, env: dict[str, str] | None = None) -> None:
         # A short path: a socket's may have no more than some hundred characters.
         self.directory = Path(tempfile.mkdtemp(prefix="dev-"))
         self.policies = self.directory / "policies"
@@ -43,7 +44,7 @@ class Development:
         self.temporary.mkdir()
         arguments = ("--policies", str(self.policies), "--state", str(self.state), "--port", "0", "--admin-port", "0")
         self.running = Running(
-            "dev", *arguments, *options, env={"TMPDIR": str(self.temporary), "NO_PROXY": "intra.net"}
+            "dev", *arguments, *options, env={"TMPDIR": str(self.temporary), "NO_PROXY": "intra.net", **(env or {})}
         )
         self.running.until_said("Ctrl-C ends it")
         welcome = self.running.until_said("Hookgate decides at")[0]
@@ -82,8 +83,8 @@ def develop(cerbos: Path) -> Iterator[Callable[..., Development]]:
     """Starts ones for a test of its own."""
     made: list[Development] = []
 
-    def start(*options: str, shipped: bool = False) -> Development:
-        made.append(Development(*options, shipped=shipped))
+    def start(*options: str, shipped: bool = False, env: dict[str, str] | None = None) -> Development:
+        made.append(Development(*options, shipped=shipped, env=env))
         return made[-1]
 
     yield start
@@ -143,6 +144,8 @@ class TestScreen:
         ]
 
     def test_obeys_nothing_that_a_caller_wrote(self, development: Development) -> None:
+        # What it says comes at any time.
+        development.running.until_said("compiles; ", seconds=60)
         before = len(development.running.lines)
         evil = "\x1b[2J\x1b]0;owned\x07 \r\n12:00:00 root \u202e\u2066 [bold red]markup[/] \x9b1m end"
         body = payload("PreToolUse.Bash", tool_input={"command": evil}, tool_name=f"Bash{evil}", cwd=evil)
@@ -201,11 +204,12 @@ class TestEnd:
         assert list(development.temporary.iterdir()) == []
         assert [line["type"] for line in lines(development.state / "audit")][-2:] == ["stop", "checkpoint"]
 
-    def test_may_come_while_the_policies_are_checked(self, develop: Callable[..., Development]) -> None:
-        development = develop(shipped=True)
-        # The check starts PDPs of its own.
-        until(lambda: len(list(development.temporary.iterdir())) > 1, seconds=60, what="the check's own PDP")
-        until(lambda: len(_naming(development.temporary)) > 1, what="the check's own PDP")
+    def test_may_come_while_the_policies_are_checked(
+        self, develop: Callable[..., Development], cerbos: Path, tmp_path: Path
+    ) -> None:
+        development = develop(shipped=True, env={"CERBOS_BIN": str(_only_one_serves(cerbos, tmp_path))})
+        # The check starts PDPs of its own, and waits for them here.
+        until(lambda: len(_naming(development.temporary)) > 1, seconds=60, what="the check's own PDP")
         assert development.running.end() == 0
         until(lambda: _naming(development.temporary) == [], what="all processes to be gone")
         assert list(development.temporary.iterdir()) == []
@@ -296,14 +300,29 @@ def _cerbos(running: Running) -> list[int]:
     return [pid for pid in running.children() if "server" in _command(pid)]
 
 
+def _only_one_serves(cerbos: Path, directory: Path) -> Path:
+    """Gives a Cerbos whose first server is real, and whose later ones never get ready."""
+    program = directory / "cerbos"
+    program.write_text(
+        f"""#!/bin/sh
+if [ "$1" = server ] && ! mkdir {directory}/first 2>/dev/null; then
+    exec {sys.executable} -c 'import time; time.sleep(300)' "$@"
+fi
+exec {cerbos} "$@"
+"""
+    )
+    program.chmod(0o755)
+    return program
+
+
 def _naming(path: Path) -> list[str]:
     """Gives the command lines of all processes that name a path."""
-    told = subprocess.run(["ps", "-A", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(["ps", "-ww", "-A", "-o", "args="], capture_output=True, text=True, check=True).stdout
     return [line for line in told.splitlines() if str(path) in line]
 
 
 def _command(pid: int) -> str:
-    return subprocess.run(["ps", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(["ps", "-ww", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False).stdout
 
 
 def _alive(pid: int) -> bool:

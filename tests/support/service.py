@@ -141,9 +141,9 @@ class ServiceProcess:
         return total
 
     def records(self, kind: str | None = "decision") -> list[dict[str, Any]]:
-        """Gives the records so far, of one type or (None) all."""
+        """Gives the records so far, of one type or (None) all; a line that is being written is none yet."""
         segments = sorted(Path(self.settings["audit"]["directory"], "segments").glob("*.jsonl"))
-        found = [json.loads(line) for segment in segments for line in segment.read_bytes().splitlines()]
+        found = [json.loads(line) for segment in segments for line in segment.read_bytes().split(b"\n")[:-1]]
         return [record for record in found if kind is None or record["type"] == kind]
 
     def log(self) -> str:
@@ -152,7 +152,7 @@ class ServiceProcess:
 
     def log_events(self, event: str) -> list[dict[str, Any]]:
         """Gives its log lines of one event."""
-        lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in self.log().split("\n")[:-1] if line.startswith("{")]
         return [line for line in lines if line.get("event") == event]
 
     def send(self, number: int) -> None:
