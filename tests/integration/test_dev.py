@@ -322,7 +322,9 @@ def _naming(path: Path) -> list[str]:
 
 
 def _command(pid: int) -> str:
-    return subprocess.run(["ps", "-ww", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(
+        ["ps", "-ww", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False
+    ).stdout
 
 
 def _alive(pid: int) -> bool:
