@@ -3,6 +3,7 @@
 In a page a table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->`.
 """
 
+import dataclasses
 import json
 import re
 import sys
@@ -23,7 +24,7 @@ from hookgate.client.settings import EVENTS as SENT_EVENTS
 from hookgate.client.settings import LEAST_CLIENT_VERSION, settings_for
 from hookgate.commands import app
 from hookgate.config.expected import expected
-from hookgate.config.load import ENV_PREFIX
+from hookgate.config.load import ENV_PREFIX, tagged
 from hookgate.config.tree import Config
 from hookgate.errors import ErrorKind
 from hookgate.facts.model import Facts, PathFact
@@ -65,13 +66,30 @@ def settings(kind: type[msgspec.Struct] = Config, path: str = "", *, listed: boo
         if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
             yield from settings(plain, here, listed=listed)
             continue
-        default = "required" if field.required else f"`{_value(field.default)}`"
-        if here.endswith("_bytes") and not field.required:
-            default += f" ({_size(field.default)})"
+        made = field.default_factory is not msgspec.NODEFAULT
+        value = field.default_factory() if made else field.default
+        default = "required" if field.required else f"`{_value(value)}`"
+        if here.endswith("_bytes") and isinstance(value, int):
+            default += f" ({_size(value)})"
         yield Setting(here, expected(field.type), default, _description(field.type), listed)
         element = get_args(plain)[0] if get_origin(plain) is tuple else None
         if isinstance(element, type) and issubclass(element, msgspec.Struct):
             yield from settings(element, f"{here}[]", listed=True)
+        yield from _tagged_settings(tagged(element), here)
+
+
+def _tagged_settings(kinds: dict[str, type[msgspec.Struct]], path: str) -> Iterator[Setting]:
+    """What all kinds of a section have comes once."""
+    found = {tag: list(settings(kind, f"{path}[{tag}]", listed=True)) for tag, kind in kinds.items()}
+    names = [{one.path.rpartition(".")[2] for one in members} for members in found.values()]
+    shared = set.intersection(*names) if names else set()
+    for at, members in enumerate(found.values()):
+        for one in members:
+            name = one.path.rpartition(".")[2]
+            if name not in shared:
+                yield one
+            elif at == 0:
+                yield dataclasses.replace(one, path=f"{path}[].{name}")
 
 
 def _plain(kind: Any) -> Any:
@@ -89,6 +107,8 @@ def _value(value: Any) -> str:
         return str(value.value)
     if value is None:
         return "null"
+    if isinstance(value, tuple) and all(isinstance(one, msgspec.Struct) for one in value) and value:
+        return ", ".join(f"type: {one.__struct_config__.tag}" for one in value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

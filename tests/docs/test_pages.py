@@ -179,7 +179,7 @@ def test_every_page_is_in_the_index() -> None:
 
 
 def test_the_verification_without_hookgate_finds_what_it_should(tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
     program = text.partition("```python\n")[2].partition("```")[0]
     journal = written(tmp_path / "audit", 20, 10, options=Options(segment_bytes=4000))
     command = [sys.executable, "-c", program, str(journal)]

@@ -143,7 +143,7 @@ LABELS: dict[str, str] = {
     "event": "The event's name; `unknown` if it is not in the [list](events.md#the-events), `none` if it could not be read.",
     "tool": "A tool of the client; `mcp:SERVER` for the first 50 MCP servers, then `mcp:other`; `other`; empty for an event "
     "without a tool.",
-    "record": "The type of a [record](records.md).",
+    "record": "The type of a [record](audit.md).",
     "kind": "An [error kind](failure.md#the-kinds).",
     "why": "Why a field was [dropped](events.md#what-is-dropped).",
 }

@@ -61,7 +61,7 @@ def _plural(item: inspect.Type) -> str:
 
 def _bounds(info: inspect.IntType | inspect.FloatType) -> str:
     words = [
-        f"{word} {bound:g}"
+        f"{word} {bound:.15g}"
         for word, bound in (("above", info.gt), ("below", info.lt), ("of at least", info.ge), ("of at most", info.le))
         if bound is not None
     ]

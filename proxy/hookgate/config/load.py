@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -182,6 +183,26 @@ def _struct(kind: type, value: Any, path: str, faults: list[str]) -> Any:
     return kind(**found) if not faults else None
 
 
+def tagged(kind: Any) -> dict[str, type[msgspec.Struct]]:
+    """Gives the sections that a value may be one of, by what its `type` says; none for any other kind of value."""
+    members = get_args(kind) if isinstance(kind, UnionType) else ()
+    if not all(isinstance(member, type) and issubclass(member, msgspec.Struct) for member in members):
+        return {}
+    return {member.__struct_config__.tag: member for member in members}
+
+
+def _tagged(kinds: dict[str, type[msgspec.Struct]], value: Any, path: str, faults: list[str]) -> Any:
+    if not isinstance(value, dict):
+        faults.append(f"{path}: expected a mapping with a type, got {shown(value)}")
+        return None
+    name = value.get("type")
+    if not isinstance(name, str) or name not in kinds:
+        which = ", ".join(kinds)
+        faults.append(f"{path}.type: expected one of {which}, got {shown(name) if 'type' in value else 'nothing'}")
+        return None
+    return _struct(kinds[name], {key: item for key, item in value.items() if key != "type"}, path, faults)
+
+
 def _value(kind: Any, value: Any, path: str, faults: list[str]) -> Any:
     plain = kind
     while hasattr(plain, "__metadata__"):
@@ -190,10 +211,9 @@ def _value(kind: Any, value: Any, path: str, faults: list[str]) -> Any:
         return _struct(plain, value, path, faults)
     items = get_args(plain)
     if get_origin(plain) is tuple and isinstance(value, list):
-        element = items[0]
-        if isinstance(element, type) and issubclass(element, msgspec.Struct):
-            return tuple(_struct(element, item, f"{path}[{i}]", faults) for i, item in enumerate(value))
-        return tuple(_value(element, item, f"{path}[{i}]", faults) for i, item in enumerate(value))
+        return tuple(_value(items[0], item, f"{path}[{i}]", faults) for i, item in enumerate(value))
+    if kinds := tagged(plain):
+        return _tagged(kinds, value, path, faults)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:

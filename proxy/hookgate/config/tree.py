@@ -2,20 +2,16 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta
 
+from hookgate.config.audit import Audit
+from hookgate.config.section import Section
 from hookgate.outcome import Fallback, Mode, Outcome
-
-
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mapping in the file; unknown keys are refused."""
-
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
-class Server(_Section, frozen=True):
+class Server(Section, frozen=True):
     """The listener that Claude Code's hooks are sent to."""
 
     host: Annotated[
@@ -51,7 +47,7 @@ class Server(_Section, frozen=True):
     ] = 3.0
 
 
-class Admin(_Section, frozen=True):
+class Admin(Section, frozen=True):
     """The listener for probes and metrics, apart from the hooks."""
 
     enabled: Annotated[bool, Meta(description="Whether to serve /livez, /readyz and /metrics.")] = True
@@ -59,7 +55,7 @@ class Admin(_Section, frozen=True):
     port: Annotated[Port, Meta(description="Port to listen on; 0 picks a free one.")] = 9464
 
 
-class PdpTls(_Section, frozen=True):
+class PdpTls(Section, frozen=True):
     """TLS to the PDP."""
 
     enabled: Annotated[bool, Meta(description="Whether to speak TLS to the PDP.")] = False
@@ -73,7 +69,7 @@ class PdpTls(_Section, frozen=True):
     ] = None
 
 
-class Pdp(_Section, frozen=True):
+class Pdp(Section, frozen=True):
     """The Cerbos policy decision point, and what is sent to it."""
 
     address: Annotated[
@@ -100,7 +96,7 @@ class Pdp(_Section, frozen=True):
     ] = 4 * 1024 * 1024
 
 
-class Decision(_Section, frozen=True):
+class Decision(Section, frozen=True):
     """Time and room for decisions."""
 
     deadline_seconds: Annotated[
@@ -117,7 +113,7 @@ class Decision(_Section, frozen=True):
     ] = 256
 
 
-class RolloutRule(_Section, frozen=True):
+class RolloutRule(Section, frozen=True):
     """Whose calls get a mode other than `mode`. Where several rules match, enforce wins."""
 
     mode: Annotated[Mode, Meta(description="`enforce` or `observe`.")]
@@ -132,7 +128,7 @@ class RolloutRule(_Section, frozen=True):
     ] = False
 
 
-class Outputs(_Section, frozen=True):
+class Outputs(Section, frozen=True):
     """How a policy's outputs are read."""
 
     stricter_than_effect: Annotated[
@@ -147,7 +143,7 @@ class Outputs(_Section, frozen=True):
     ] = 4000
 
 
-class Identity(_Section, frozen=True):
+class Identity(Section, frozen=True):
     """Who asks, as far as headers tell."""
 
     default_user: Annotated[str, Meta(min_length=1, description="Principal id where nothing names one.")] = (
@@ -156,7 +152,7 @@ class Identity(_Section, frozen=True):
     default_role: Annotated[str, Meta(min_length=1, description="Role where nothing names one.")] = "claude_user"
 
 
-class Limits(_Section, frozen=True):
+class Limits(Section, frozen=True):
     """Bounds on what a caller may send."""
 
     body_bytes: Annotated[int, Meta(ge=1024, description="Largest body that is read.")] = 32 * 1024 * 1024
@@ -180,7 +176,7 @@ class Limits(_Section, frozen=True):
     ] = 4096
 
 
-class Expectation(_Section, frozen=True):
+class Expectation(Section, frozen=True):
     """A question with a known answer, asked of the live PDP."""
 
     name: Annotated[str, Meta(min_length=1, description="How it is called in log, metric and readiness.")]
@@ -190,7 +186,7 @@ class Expectation(_Section, frozen=True):
     roles: Annotated[tuple[str, ...], Meta(min_length=1, description="Roles to ask for.")] = ("claude_user",)
 
 
-class Canary(_Section, frozen=True):
+class Canary(Section, frozen=True):
     """Questions with a known answer, asked of the live PDP now and then."""
 
     interval_seconds: Annotated[float, Meta(gt=0, description="How often it is asked.")] = 30.0
@@ -200,33 +196,7 @@ class Canary(_Section, frozen=True):
     expect: Annotated[tuple[Expectation, ...], Meta(description="Your own payloads, with their right outcomes.")] = ()
 
 
-class Audit(_Section, frozen=True):
-    """Where records go."""
-
-    directory: Annotated[
-        str, Meta(min_length=1, description="Directory of the journal; made with mode 0700 if it is missing.")
-    ] = "/var/lib/hookgate/audit"
-    required: Annotated[
-        bool,
-        Meta(description="Whether a record that can't be written makes the decision `error: audit_unavailable`."),
-    ] = True
-    durability: Annotated[
-        str,
-        Meta(
-            pattern="^(process|disk)$",
-            description="What a record survives that is written before its answer. `process`: a kill of Hookgate; it is "
-            "flushed to the disk 100 ms later. `disk`: a power cut, too; each decision waits for the disk.",
-        ),
-    ] = "process"
-    segment_bytes: Annotated[
-        int, Meta(ge=65536, description="Size at which the journal goes on in another file (a segment).")
-    ] = 64 * 1024 * 1024
-    segment_seconds: Annotated[
-        float, Meta(ge=60, description="Age at which the journal goes on in another segment.")
-    ] = 86400.0
-
-
-class Log(_Section, frozen=True):
+class Log(Section, frozen=True):
     """What the service writes about itself, to standard error."""
 
     format: Annotated[
@@ -235,7 +205,7 @@ class Log(_Section, frozen=True):
     level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="Least level written.")] = "info"
 
 
-class Config(_Section, frozen=True):
+class Config(Section, frozen=True):
     """Everything that Hookgate can be told. Only `pdp.address` has no default."""
 
     pdp: Pdp

@@ -1,0 +1,1 @@
+"""The store: what of the records can be asked quickly, in SQLite or PostgreSQL."""

@@ -1,0 +1,162 @@
+"""What a store can be asked, and what it answers: the same for every kind of store. Times are UTC."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+
+class StoreError(Exception):
+    """The store can't be read; one line that names it and says what to do."""
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which decisions; what is None does not matter, all others must hold."""
+
+    #: From this time on, and before that one.
+    since: datetime | None = None
+    until: datetime | None = None
+    user: str | None = None
+    role: str | None = None
+    tool: str | None = None
+    event: str | None = None
+    outcome: str | None = None
+    session_id: str | None = None
+    policy: str | None = None
+    error: str | None = None
+    #: Parts of the reason, and of the path, command or other subject of the call; case does not matter.
+    reason: str | None = None
+    text: str | None = None
+    verified: bool | None = None
+    #: `enforce` or `observe`.
+    mode: str | None = None
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
+    """How a call ended, from the record of PostToolUse or PostToolUseFailure that belongs to it."""
+
+    id: str
+    time: str
+    #: `ran`, `failed` or `interrupted`.
+    how: str
+    #: As the client tells it; None where it does not.
+    seconds: float | None = None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision, as lists show it. Texts are as recorded: whoever shows them makes them harmless."""
+
+    id: str
+    time: str
+    user: str
+    verified: bool
+    event: str
+    tool: str
+    outcome: str
+    mode: str
+    #: What the call is about: its path, command, URL, pattern or description; cut.
+    subject: str
+    reason: str
+    policy: str
+    error: str
+    session_id: str
+    tool_use_id: str
+    agent_id: str
+    total_seconds: float
+    #: For PreToolUse: how the call ended, None where nothing tells.
+    ran: Ran | None = None
+    #: Types of the records that say that something does not add up: `enforcement_violated`, `unasked`, …
+    violations: tuple[str, ...] = ()
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows, the newest first unless asked otherwise. `cursor` gives the next page; empty at the end."""
+
+    rows: tuple[Row, ...]
+    cursor: str = ""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole record and its place in the chain: what the journal's line holds."""
+
+    instance: str
+    seq: int
+    hash: str
+    #: The line's JSON object, with `seq`, `prev` and `hash`.
+    record: dict[str, Any]
+
+
+class Count(msgspec.Struct, frozen=True, kw_only=True):
+    """How often something occurs."""
+
+    name: str
+    count: int
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """Decisions within a stretch of time that begins then, by outcome."""
+
+    begin: datetime
+    outcomes: dict[str, int]
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """Decisions of a period; lists are sorted by count, the most first, and cut to the number asked for."""
+
+    since: datetime
+    until: datetime
+    total: int
+    #: Equal stretches of the period, in order, also those without decisions.
+    buckets: tuple[Bucket, ...]
+    bucket_seconds: int
+    outcomes: tuple[Count, ...]
+    #: Of outcome `error`, by kind.
+    errors: tuple[Count, ...]
+    modes: tuple[Count, ...]
+    events: tuple[Count, ...]
+    tools: tuple[Count, ...]
+    users: tuple[Count, ...]
+    policies: tuple[Count, ...]
+    #: Subjects denied most, as `tool: subject`.
+    denied: tuple[Count, ...]
+    #: Tools without a policy (`no_match`).
+    unmatched: tuple[Count, ...]
+    #: Users with unverified identity.
+    unverified: tuple[Count, ...]
+    #: Sessions with most denials.
+    denying_sessions: tuple[Count, ...]
+    #: Records of violations, by type.
+    violations: tuple[Count, ...]
+
+
+class Store(Protocol):
+    """A store open for questions; all of them raise StoreError. To be closed by whoever opened it."""
+
+    def search(self, wanted: Filter, *, limit: int = 50, cursor: str = "", oldest_first: bool = False) -> Page:
+        """Gives one page. A cursor stays good while records come in: no row is given twice, and none is left out that was
+        there when the first page was given."""
+
+    def show(self, record_id: str) -> tuple[Entry, ...]:
+        """Gives the record with that id first, and then those that belong to it: of the same call by tool use id, a
+        PermissionRequest by session, prompt and input digest, and service records that name one of them. Empty if there is none."""
+
+    def session(self, session_id: str, *, limit: int = 1000, cursor: str = "") -> Page:
+        """Gives a session's decisions, the oldest first."""
+
+    def stats(self, wanted: Filter, *, top: int = 10, buckets: int = 48) -> Stats:
+        """Counts the decisions of a period; without `since` or `until`, of all that is there."""
+
+    def entries(self, wanted: Filter) -> Iterator[Entry]:
+        """Gives the whole records of all decisions that match, the oldest first, in bounded memory."""
+
+    def service_entries(
+        self, since: datetime | None, until: datetime | None, types: tuple[str, ...] = ()
+    ) -> Iterator[Entry]:
+        """Gives the records about the services, the oldest first; of some types, or (without any) of all but checkpoints."""
+
+    def instances(self) -> tuple[str, ...]:
+        """Gives the ids of the chains that rows come from."""
+
+    def close(self) -> None:
+        """Lets the store go."""
