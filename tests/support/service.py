@@ -62,7 +62,8 @@ class ServiceProcess:
                 "pdp": {"address": pdp_address},
                 "server": {"port": self.port, "linger_seconds": 0.2, "grace_seconds": 5},
                 "admin": {"port": self.admin_port},
-                "audit": {"directory": str(self.directory / "audit")},
+                # Without shippers no second process is started.
+                "audit": {"directory": str(self.directory / "audit"), "shippers": []},
                 "log": {"format": "json", "level": "info"},
             },
             settings or {},
