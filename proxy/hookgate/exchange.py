@@ -38,6 +38,9 @@ class Trail(Protocol):
         """Queues a record of a type; the future is done when it is written. One that can't be written is counted as
         `outcome`, or where there is none as its type."""
 
+    def lost(self, kind: str = "decision", outcome: str = "") -> None:
+        """Counts a record that could not even be made, as `append` counts one that can't be written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

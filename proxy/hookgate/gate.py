@@ -243,7 +243,8 @@ class Gate:
         except TimeoutError:
             fault = "the record could not be written in time"
         except Exception as error:  # noqa: BLE001 (likewise)
-            fault = type(error).__name__
+            fault, is_counted = type(error).__name__, True
+            self._journal.lost(outcome=lost_as.value)
             self._log.error("internal", decision_id=case.id, exc_info=error)
         self._metrics.journal_seconds.observe(time.perf_counter() - begun)
         if fault:

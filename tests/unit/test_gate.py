@@ -68,6 +68,8 @@ class Trail:
         self.lines: list[dict[str, Any]] = []
         #: What each line would count as in a gap.
         self.outcomes: list[str] = []
+        #: What was counted in a gap without a line.
+        self.counted: list[str] = []
         self.fault: Exception | None = None
         self.held = False
         self.waiting: list[asyncio.Future[None]] = []
@@ -87,6 +89,9 @@ class Trail:
         else:
             written.set_result(None)
         return written
+
+    def lost(self, kind: str = "decision", outcome: str = "") -> None:
+        self.counted.append(outcome or kind)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [line for line in self.lines if line["type"] == kind]
@@ -581,6 +586,14 @@ async def test_a_record_that_can_t_be_written_is_followed_by_none_for_the_journa
     await stage.reply(BASH)
     assert stage.trail.of("answer") == []
     assert stage.trail.outcomes == ["error"]
+
+
+@pytest.mark.parametrize(("required", "outcome"), [(True, "error"), (False, "allow")])
+async def test_a_record_that_can_t_be_made_is_counted_as_what_was_answered(required: bool, outcome: str) -> None:
+    stage = Stage(ALLOW, config={"audit": {"required": required}})
+    stage.trail.fault = ValueError("no such encoding")
+    await stage.reply(BASH)
+    assert (stage.trail.counted, stage.trail.lines) == ([outcome], [])
 
 
 async def test_where_records_are_not_required_a_lost_one_counts_as_what_was_decided() -> None:

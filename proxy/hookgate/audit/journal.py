@@ -48,6 +48,11 @@ class Journal:
         path = self._directory / _EARLIER_NAME
         return path if path.exists() else None
 
+    @property
+    def instance(self) -> str:
+        """The chain's own id, once it is open."""
+        return self._ledger.instance
+
     def open(self) -> None:
         """Makes the directory, takes its lock, and takes up the chain. Raises JournalError with the mend."""
         try:
@@ -70,13 +75,17 @@ class Journal:
             if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
                 why = f"{self._directory}: more than {MAX_WAITING_BYTES} bytes are waiting to be written"
                 written.set_exception(JournalError(why))
-                self._gap.lost(entry)
-                self._observer.lost(kind)
+                self.lost(kind, outcome)
                 return written
             self._waiting.append((line, entry, written))
             self._waiting_bytes += len(line)
             self._ready.notify()
         return written
+
+    def lost(self, kind: str = "decision", outcome: str = "") -> None:
+        """Counts a record that could not even be made, as `append` counts one that can't be written."""
+        self._gap.lost(Entry(kind, outcome))
+        self._observer.lost(kind)
 
     async def close(self, timeout_seconds: float) -> None:
         """Writes what is waiting and a last checkpoint, at most so long, and lets the directory go."""

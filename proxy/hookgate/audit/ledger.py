@@ -46,6 +46,8 @@ class Ledger:
         self._gap = gap
         self._observer = observer
         self._syncer = Syncer(options.sync_seconds, observer.synced)
+        #: The chain's own id; empty before it is open.
+        self.instance = ""
         self._end = BEGINNING
         self._sealed = False
         self._failing = False
@@ -59,7 +61,8 @@ class Ledger:
         segments.mkdir(mode=0o700, exist_ok=True)
         found = recover(self._directory)
         key = signing_key(self._directory)
-        self._signer = Signer(found.instance or uuid7(), key)
+        self.instance = found.instance or uuid7()
+        self._signer = Signer(self.instance, key)
         self._end = found.end
         if found.segment is None:
             self._begin_segment()
