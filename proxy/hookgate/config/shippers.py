@@ -50,6 +50,11 @@ class Shipper(Section, frozen=True, kw_only=True, tag_field="type"):
         float, Meta(gt=0, description="How long the sink may take for a batch before it is tried again.")
     ] = 10.0
 
+    @property
+    def called(self) -> str:
+        """What its cursor and its metrics are called."""
+        return self.name or str(self.__struct_config__.tag)
+
 
 class StdoutShipper(Shipper, frozen=True, kw_only=True, tag="stdout"):
     """JSON lines on standard output of the shipping process, for a log collector."""
