@@ -52,7 +52,24 @@ _SERVICE_SEVERITIES = {
 }
 #: Members of a record that attributes say in full; all others are repeated in `unmapped`.
 _MAPPED = frozenset(
-    "seq version type id time instance host user roles remote session_id policy policy_version input reason labels".split()
+    [
+        "seq",
+        "version",
+        "type",
+        "id",
+        "time",
+        "instance",
+        "host",
+        "user",
+        "roles",
+        "remote",
+        "session_id",
+        "policy",
+        "policy_version",
+        "input",
+        "reason",
+        "labels",
+    ]
 )
 
 
