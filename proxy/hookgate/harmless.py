@@ -18,3 +18,20 @@ def harmless(text: str, characters: int = 0) -> str:
 
 def _written(char: str) -> str:
     return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(char) or f"\\u{{{ord(char):x}}}"
+
+
+#: What begins a formula in a spreadsheet, or is taken away before it is looked for one. U+2212 is a minus sign that no form
+#: of Unicode makes an ASCII one, and that spreadsheets read as such.
+_FORMULA = frozenset("=+-@\u2212")
+_BEFORE_FORMULA = frozenset("\t\r\n")
+
+
+def harmless_cell(text: str, characters: int = 0) -> str:
+    """Gives the text for a cell of a CSV file: harmless on a terminal, and none that a spreadsheet takes for a formula.
+
+    Such a text gets an apostrophe before it. Full-width and other forms of the characters that begin a formula count, and so
+    do blanks before them.
+    """
+    first = unicodedata.normalize("NFKC", text.lstrip()[:1])[:1]
+    begins = first in _FORMULA or text[:1] in _BEFORE_FORMULA
+    return ("'" if begins else "") + harmless(text, characters)

@@ -9,9 +9,11 @@ import msgspec
 from rich.text import Text
 
 from hookgate.audit.record import Record
+from hookgate.audit.subject import subject_of
 from hookgate.harmless import harmless
 
-_COLOURS = {
+#: How an outcome is shown.
+COLOURS = {
     "allow": "green",
     "deny": "bold red",
     "ask": "yellow",
@@ -19,8 +21,6 @@ _COLOURS = {
     "no_match": "dim",
     "error": "bold magenta",
 }
-#: The part of a tool's input that tells most; the first that is there is shown.
-_MAIN = ("command", "file_path", "notebook_path", "url", "pattern", "query", "path", "prompt", "description", "skill")
 _ARGUMENT_CHARACTERS, _REASON_CHARACTERS, _DETAIL_CHARACTERS = 70, 110, 300
 _PLACE = {"seq", "prev", "hash", "type", "time"}
 
@@ -35,7 +35,7 @@ def decision_line(record: Record) -> Text:
     line.append(f"{harmless(record.user or '-', 16):<16} ")
     line.append(f"{harmless(record.event or '-', 18):<18} ")
     line.append(f"{harmless(record.tool or '-', 20):<12} ", style="bold")
-    line.append(f"{harmless(outcome, 24):<8} ", style=_COLOURS.get(record.outcome, ""))
+    line.append(f"{harmless(outcome, 24):<8} ", style=COLOURS.get(record.outcome, ""))
     line.append(f"{record.total_seconds * 1000:7.1f} ms  ", style="dim")
     line.append(harmless(main_argument(record), _ARGUMENT_CHARACTERS))
     if reason:
@@ -62,8 +62,4 @@ def record_line(record: dict[str, Any]) -> Text:
 
 def main_argument(record: Record) -> str:
     """Gives the part of the tool's input that tells most of the call."""
-    for key in _MAIN:
-        value = record.input.get(key)
-        if isinstance(value, str) and value:
-            return value
-    return json.dumps(record.input, ensure_ascii=False) if record.input else ""
+    return subject_of(record.input)
