@@ -104,6 +104,12 @@ LOG_EVENTS: dict[str, str] = {
     "audit_unavailable": "A record could not be written.",
     "journal_gap": "The journal can be written again; with the period, and the counts of what is missing.",
     "journal_not_flushed": "What was written could not be flushed to the disk: a power cut would lose it. Once for a series.",
+    "journal_held_up": "No record can be written any more, and why. Once, until it goes on.",
+    "journal_goes_on": "Records can be written again.",
+    "journal_locked": "Another Hookgate still has the journal; it is waited for as long as one may take to end.",
+    "journal_removed": "Old segments were removed; an error where they had to make room before every shipper had them: `missed` "
+    "counts what each had not got.",
+    "journal_not_removed": "Old segments could not be removed, and why. Once for each reason in a row.",
     "earlier_records": "A `records.jsonl` of an earlier version lies in `audit.directory`; it stays as it is.",
     "output_field_dropped": "A field of a policy's output was left out of an answer; once for each rule, field and why.",
     "undelivered": "The client had gone before its answer was sent.",
@@ -122,6 +128,8 @@ SERVICE_RECORDS: dict[str, str] = {
     "gap": "In that period nothing could be written: `answers` counts the hook requests that were answered without a record, by outcome; "
     "`records` what else is missing, by type.",
     "checkpoint": "A signature that vouches for every line up to `covers_seq`.",
+    "retention": "All lines up to `last_seq` were removed, by `age` or for want of room on the `disk`; `last_hash` is the hash of the "
+    "last of them, `missed` counts what each shipper had not got. Signed by itself.",
     "start": "Hookgate has started.",
     "stop": "Hookgate ends. `unanswered`: requests that were cut off.",
     "canary": "What the canary finds has changed.",
@@ -145,5 +153,7 @@ LABELS: dict[str, str] = {
     "without a tool.",
     "record": "The type of a [record](audit.md).",
     "kind": "An [error kind](failure.md#the-kinds).",
+    "shipper": "The name of a shipper.",
+    "reason": "Why segments were removed: `age`, or `disk` to make room.",
     "why": "Why a field was [dropped](events.md#what-is-dropped).",
 }

@@ -6,9 +6,11 @@ Lines that come together are written together.
 
 import asyncio
 import contextlib
+import errno
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 from hookgate.audit.error import JournalError
@@ -16,26 +18,39 @@ from hookgate.audit.gap import Entry, Gap
 from hookgate.audit.ledger import Ledger, Options
 from hookgate.audit.lock import lock
 from hookgate.audit.observer import Nobody, Observer
+from hookgate.audit.removal import Removal
 
 #: Lines waiting for a disk that hangs; past it, appending fails at once.
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 #: Where versions before 0.1.0 kept their records.
 _EARLIER_NAME = "records.jsonl"
 _BATCH_LINES = 512
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Journal:
     """Appends records to the chain in a directory. Made inside the running loop; `open` before the first append, `close` at
     the end."""
 
-    def __init__(self, directory: Path, options: Options | None = None, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: Options | None = None,
+        observer: Observer | None = None,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`prepare` makes what others keep in the directory, once it is there and locked; it may be called again, and raise
+        OSError or JournalError."""
         self._directory = directory
+        self._prepare = prepare
         self._observer = observer or Nobody()
         self._gap = Gap()
-        self._ledger = Ledger(directory, options or Options(), self._gap, self._observer)
+        self._ledger = Ledger(directory, options or Options(), self._gap, self._observer, self._make_directory)
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[bytes, Entry, asyncio.Future[None]]] = []
         self._waiting_bytes = 0
+        self._removals: list[tuple[Removal, Future[None]]] = []
+        self._patience_seconds = 0.0
         self._ready = threading.Condition()
         self._closing = False
         self._close_seconds = 0.0
@@ -53,15 +68,31 @@ class Journal:
         """The chain's own id, once it is open."""
         return self._ledger.instance
 
-    def open(self) -> None:
-        """Makes the directory, takes its lock, and takes up the chain. Raises JournalError with the mend."""
+    @property
+    def last_seq(self) -> int:
+        """The number of the last line that is written."""
+        return self._ledger.last_seq
+
+    def open(self, *, patience_seconds: float = 0.0) -> None:
+        """Makes the directory, takes its lock, and takes up the chain. Raises JournalError with the mend.
+
+        Where another process has the lock, it waits for it so long. Where there is no room on the disk, the journal is open all
+        the same: it writes nothing, and tries again.
+        """
+        self._patience_seconds = patience_seconds
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = lock(self._directory)
             self._ledger.open()
         except OSError as error:
-            raise JournalError(f"audit.directory: {self._directory}: {error.strerror}") from error
+            if error.errno not in _NO_ROOM:
+                raise JournalError(f"audit.directory: {self._directory}: {error.strerror}") from error
+            self._ledger.failed(f"{self._directory}: {error.strerror}")
+        finally:
+            self._patience_seconds = 0.0
         self._thread.start()
+
+    def on_segment(self, call: Callable[[], None]) -> None:
+        """Has this called, on the journal's thread, whenever another segment was begun."""
+        self._ledger.begun = call
 
     def append(self, line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
         """Queues a record of a type: a JSON object with its line end. The future is done when it is written, and fails with
@@ -87,6 +118,22 @@ class Journal:
         self._gap.lost(Entry(kind, outcome))
         self._observer.lost(kind)
 
+    def remove(self, removal: Removal) -> Future[None]:
+        """Queues the record of a removal, from any thread. The future is done when it is signed and on the disk, and fails with
+        JournalError."""
+        recorded: Future[None] = Future()
+        with self._ready:
+            if self._closing:
+                recorded.set_exception(JournalError(f"{self._directory}: closed"))
+            else:
+                self._removals.append((removal, recorded))
+                self._ready.notify()
+        return recorded
+
+    def freed(self) -> None:
+        """Takes note that segments are gone: there is room again."""
+        self._ledger.freed()
+
     async def close(self, timeout_seconds: float) -> None:
         """Writes what is waiting and a last checkpoint, at most so long, and lets the directory go."""
         with self._ready:
@@ -102,10 +149,13 @@ class Journal:
     def _run(self) -> None:
         while True:
             with self._ready:
-                if not self._waiting and not self._closing:
+                if not (self._waiting or self._removals or self._closing):
                     self._ready.wait(self._ledger.wait_seconds())
                 batch, self._waiting = self._waiting[:_BATCH_LINES], self._waiting[_BATCH_LINES:]
+                removals, self._removals = self._removals, []
                 closing = self._closing
+            for removal, recorded in removals:
+                self._remove(removal, recorded)
             if closing and not batch:
                 self._ledger.close(self._close_seconds)
                 return
@@ -117,6 +167,23 @@ class Journal:
             # The loop is gone when the process ends without closing; then nobody waits for an answer either.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(_settle, [written for _, _, written in batch], fault)
+
+    def _remove(self, removal: Removal, recorded: Future[None]) -> None:
+        fault = self._ledger.remove(removal)
+        if fault is None:
+            recorded.set_result(None)
+        else:
+            recorded.set_exception(fault)
+
+    def _make_directory(self) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Somebody may have removed the file that is locked, and then it holds nobody off.
+        if self._lock < 0 or os.fstat(self._lock).st_nlink == 0:
+            before = self._lock
+            self._lock = lock(self._directory, patience_seconds=self._patience_seconds, waiting=self._observer.locked)
+            if before >= 0:
+                os.close(before)
+        self._prepare()
 
 
 def _settle(futures: Sequence[asyncio.Future[None]], fault: JournalError | None) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,9 @@ from hookgate.audit.error import JournalError
 from hookgate.audit.gap import Entry, Gap
 from hookgate.audit.observer import Observer
 from hookgate.audit.recovery import Found, recover
-from hookgate.audit.segments import DIRECTORY, Segment, segment_path, sync_directory, usage
+from hookgate.audit.removal import TYPE as RETENTION
+from hookgate.audit.removal import Removal, removal_line
+from hookgate.audit.segments import DIRECTORY, Segment, flush, segment_path, sync_directory, usage
 from hookgate.audit.signing import signing_key
 from hookgate.audit.syncer import Syncer
 from hookgate.ids import uuid7
@@ -35,13 +37,25 @@ class Options:
     checkpoint_seconds: float = 10.0
     segment_bytes: int = 64 * 1024 * 1024
     segment_seconds: float = 86400.0
+    #: Most room that segments may take; beyond it nothing is written. None for no bound.
+    disk_bytes: int | None = None
 
 
 class Ledger:
     """Writes one chain. Used by one thread at a time; `open` comes first."""
 
-    def __init__(self, directory: Path, options: Options, gap: Gap, observer: Observer) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: Options,
+        gap: Gap,
+        observer: Observer,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`prepare` makes the directory and what else must be in it; it may be called again. Raises as `open` does."""
         self._directory = directory
+        self._prepare = prepare
+        self._is_open = False
         self._options = options
         self._gap = gap
         self._observer = observer
@@ -50,15 +64,22 @@ class Ledger:
         self.instance = ""
         self._end = BEGINNING
         self._sealed = False
-        self._failing = False
+        #: Why nothing can be written; empty while it can.
+        self._fault = ""
+        #: Size of the segments before the one that is written.
+        self._before_bytes = 0
+        self._measured_at = 0.0
+        #: Called, on the journal's thread, when another segment was begun.
+        self.begun: Callable[[], None] = lambda: None
         #: What this run has to say first, until it is written.
         self._own: Batch = ()
         self._checkpoint_at = self._checkpoint_wall = 0.0
 
     def open(self) -> None:
-        """Takes up the chain where it ends, or begins one. Raises OSError or JournalError."""
-        segments = self._directory / DIRECTORY
-        segments.mkdir(mode=0o700, exist_ok=True)
+        """Takes up the chain where it ends, or begins one. Raises OSError or JournalError; then it may be tried again, and is
+        with each write."""
+        self._prepare()
+        (self._directory / DIRECTORY).mkdir(mode=0o700, exist_ok=True)
         found = recover(self._directory)
         key = signing_key(self._directory)
         self.instance = found.instance or uuid7()
@@ -72,50 +93,117 @@ class Ledger:
             if found.cut_bytes:
                 self._segment.cut(found.segment_end)
         self._own = self._first(found)
-        # A disk that is full now must not keep the service down: it denies, and writes this once there is room.
         with suppress(OSError):
-            self._failing = True
-            self._append([], checkpoint=True)
-            self._failing = False
+            self._measure()
         self._syncer.start()
+        self._is_open = True
+        # A disk that is full now must not keep the service down: it denies, and writes this once there is room.
+        try:
+            self._append([], checkpoint=True)
+        except OSError as error:
+            self.failed(f"{self._where}: {error.strerror}")
 
     def wait_seconds(self) -> float:
         """Gives how long nothing needs to be done if nobody writes."""
-        if self._failing:
+        if self._fault:
             return _RETRY_SECONDS
         return max(0.01, self._checkpoint_at + self._options.checkpoint_seconds - time.monotonic())
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last line."""
+        return self._end.seq
 
     def write(self, batch: Batch) -> JournalError | None:
         """Writes all lines of a batch or none, with what is due besides; gives what went wrong. Lost lines are counted."""
         try:
+            if not self._is_open:
+                self.open()
             due = self._due()
-            if due and self._segment.is_gone:
-                # Somebody has removed it: what follows must not go where nobody finds it.
-                self._next_segment()
-            elif self._is_full():
+            if self._segment.is_gone:
+                self._take_up_again()
+                due = True
+            self._mind_the_bound()
+            if self._is_full():
                 self._seal()
             self._append(batch, checkpoint=due)
+        except JournalError as error:
+            fault = error
         except OSError as error:
-            fault = JournalError(f"{self._segment.path}: {error.strerror}")
+            fault = JournalError(f"{self._where}: {error.strerror}")
         except Exception as error:  # noqa: BLE001 (whatever happens, those who wait are told, and the thread goes on)
-            fault = JournalError(f"{self._segment.path}: {type(error).__name__}")
+            fault = JournalError(f"{self._where}: {type(error).__name__}")
         else:
-            self._failing = False
+            self.failed("")
             return None
-        self._failing = True
+        self.failed(str(fault))
+        self.lose(batch)
+        return fault
+
+    def lose(self, batch: Batch) -> None:
+        """Counts lines that can't be written."""
         for _, entry in batch:
             self._gap.lost(entry)
             self._observer.lost(entry.kind)
-        return fault
+
+    def remove(self, removal: Removal) -> JournalError | None:
+        """Puts on record that segments go, signed and on the disk, also where there is no room for anything else; gives what
+        went wrong."""
+        if not self._is_open:
+            return JournalError(f"{self._where}: {self._fault}")
+        own = self._own
+        self._own = [*own, (removal_line(removal, self._signer), Entry(RETENTION))]
+        try:
+            self._append([], checkpoint=True)
+            flush(self._segment.file)
+        except OSError as error:
+            self._own = own if self._own else ()
+            return JournalError(f"{self._where}: {error.strerror}")
+        return None
+
+    def freed(self) -> None:
+        """Segments are gone: there is room again."""
+        self._measured_at = 0.0
 
     def close(self, timeout_seconds: float) -> None:
         """Ends with a checkpoint, and puts all on the disk, at most so long."""
+        if not self._is_open:
+            return
         try:
             self._append([], checkpoint=True)
-        except OSError:
-            self._failing = True
+        except OSError as error:
+            self.failed(f"{self._where}: {error.strerror}")
         self._syncer.retire(self._segment.file)
         self._syncer.close(timeout_seconds)
+
+    def failed(self, fault: str) -> None:
+        """Takes note that nothing can be written, and why; or with no text that it can."""
+        if bool(fault) != bool(self._fault):
+            self._observer.held_up(fault)
+        self._fault = fault
+
+    @property
+    def _where(self) -> Path:
+        return self._segment.path if self._is_open else self._directory
+
+    def _mind_the_bound(self) -> None:
+        """Raises JournalError where the segments take all the room that they may."""
+        bound = self._options.disk_bytes
+        if bound is None or self._before_bytes + self._segment.end < bound:
+            return
+        if time.monotonic() - self._measured_at >= _RETRY_SECONDS:
+            self._measure()
+        if self._before_bytes + self._segment.end >= bound:
+            raise JournalError(
+                f"{self._directory}: audit.disk_bytes ({bound}) is reached, and no segment may be removed yet: give it "
+                "more room, or see why a shipper lags"
+            )
+
+    def _measure(self) -> tuple[int, int]:
+        """Gives how many segments there are, and their size in bytes. Raises OSError."""
+        segments, size = usage(self._directory)
+        self._before_bytes, self._measured_at = max(0, size - self._segment.end), time.monotonic()
+        return segments, size
 
     def _first(self, found: Found) -> Batch:
         """What a start has to say of the chain and of its key."""
@@ -190,7 +278,7 @@ class Ledger:
             kinds[CHECKPOINT] += 1
             self._checkpoint_at, self._checkpoint_wall = time.monotonic(), time.time()
             with suppress(OSError):
-                self._observer.checkpointed(*usage(self._directory))
+                self._observer.checkpointed(*self._measure())
         self._observer.wrote(kinds, len(data))
 
     def _seal(self) -> None:
@@ -202,9 +290,19 @@ class Ledger:
 
     def _next_segment(self) -> None:
         full = self._segment
-        (self._directory / DIRECTORY).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._begin_segment()
         self._syncer.retire(full.file)
+        with suppress(OSError):
+            self._measure()
+        self.begun()
+
+    def _take_up_again(self) -> None:
+        """Somebody has removed the segment that is written, perhaps with the whole directory: what follows must not go where
+        nobody finds it. Raises OSError or JournalError."""
+        self._prepare()
+        (self._directory / DIRECTORY).mkdir(mode=0o700, exist_ok=True)
+        self._signer.key.keep(self._directory)
+        self._next_segment()
 
     def _begin_segment(self) -> None:
         self._segment = Segment(segment_path(self._directory, self._end.seq + 1), new=True)

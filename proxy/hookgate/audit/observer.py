@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from hookgate.audit.gap import Loss
+from hookgate.audit.removal import Removal
 
 
 class Observer(Protocol):
@@ -24,6 +25,18 @@ class Observer(Protocol):
     def checkpointed(self, segments: int, disk_bytes: int) -> None:
         """A signed checkpoint was written; the journal now has so many segments and bytes."""
 
+    def locked(self) -> None:
+        """Another process has the journal; it is waited for."""
+
+    def held_up(self, why: str) -> None:
+        """Nothing more is written for now, and why; empty when it is again. Called when it changes."""
+
+    def removed(self, removal: Removal) -> None:
+        """Segments were removed."""
+
+    def kept(self, why: str) -> None:
+        """Segments that were to be removed could not be, and why; empty when all is well."""
+
 
 class Nobody:
     """Takes note of nothing."""
@@ -41,4 +54,16 @@ class Nobody:
         """Nothing."""
 
     def checkpointed(self, segments: int, disk_bytes: int) -> None:
+        """Nothing."""
+
+    def locked(self) -> None:
+        """Nothing."""
+
+    def held_up(self, why: str) -> None:
+        """Nothing."""
+
+    def removed(self, removal: Removal) -> None:
+        """Nothing."""
+
+    def kept(self, why: str) -> None:
         """Nothing."""

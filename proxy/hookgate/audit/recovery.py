@@ -11,7 +11,7 @@ import msgspec
 
 from hookgate.audit.chain import BEGINNING, Line, Link, taken_apart
 from hookgate.audit.checkpoint import TYPE, CheckpointLine, checkpoint_from
-from hookgate.audit.segments import first_seq, lines_backwards, segment_paths
+from hookgate.audit.segments import first_line, first_seq, lines_backwards, segment_paths
 
 _HINT = f'"type":"{TYPE}"'.encode()
 _BLOCK_BYTES = 65536
@@ -100,7 +100,7 @@ def _signer(directory: Path, oldest: Path) -> tuple[str, str]:
     if checkpoint is not None:
         return checkpoint.detail.instance, checkpoint.detail.key_id
     try:
-        start = msgspec.json.decode(_first_line(oldest), type=_Start)
+        start = msgspec.json.decode(first_line(oldest), type=_Start)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "", ""
     return start.detail.instance, start.detail.key_id
@@ -108,14 +108,9 @@ def _signer(directory: Path, oldest: Path) -> tuple[str, str]:
 
 def _time_of_first(path: Path) -> float:
     try:
-        return datetime.fromisoformat(msgspec.json.decode(_first_line(path), type=_Timed).time).timestamp()
+        return datetime.fromisoformat(msgspec.json.decode(first_line(path), type=_Timed).time).timestamp()
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return 0.0
-
-
-def _first_line(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.readline()
 
 
 class _Timed(msgspec.Struct, frozen=True):

@@ -26,13 +26,27 @@ def segment_paths(directory: Path) -> list[Path]:
 
 def usage(directory: Path) -> tuple[int, int]:
     """Gives how many segments there are, and their size in bytes. Raises OSError."""
-    sizes = [path.stat().st_size for path in segment_paths(directory)]
+    sizes = [size for path in segment_paths(directory) if (size := size_of(path)) is not None]
     return len(sizes), sum(sizes)
+
+
+def size_of(path: Path) -> int | None:
+    """Gives a segment's size in bytes; None where it has been removed meanwhile. Raises OSError."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def first_seq(path: Path) -> int:
     """Gives the number that a segment's name says that its first line has."""
     return int(path.name[:16])
+
+
+def first_line(path: Path) -> bytes:
+    """Gives a segment's first line, with its line end if it has one. Raises OSError."""
+    with path.open("rb") as stream:
+        return stream.readline()
 
 
 def lines_backwards(file: int, end: int) -> Iterator[tuple[int, bytes]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -16,9 +17,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hookgate.audit.error import JournalError
+from hookgate.audit.segments import sync_directory
 
 PRIVATE_NAME = "signing.key"
 PUBLIC_NAME = "signing.pub"
+#: Public keys that signed before, each named for its id: what they signed may outlive the line that introduced them.
+_FORMER_NAMES = "signing-*.pub"
 _ID_CHARACTERS = 16
 
 
@@ -56,29 +60,40 @@ class SigningKey:
         """Gives the text's signature."""
         return self._key.sign(text)
 
+    def keep(self, directory: Path) -> None:
+        """Writes the key and its public one into a directory where they are missing or others. Raises OSError."""
+        private, public = directory / PRIVATE_NAME, directory / PUBLIC_NAME
+        if not private.exists():
+            _write(private, self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        if not public.exists() or public.read_bytes() != self.public.pem():
+            with suppress(JournalError):
+                if (former := public_key(directory)) is not None:
+                    public.replace(directory / _FORMER_NAMES.replace("*", former.id))
+            _write(public, self.public.pem())
+
 
 def signing_key(directory: Path) -> SigningKey:
     """Gives the directory's key; makes it on first use, readable by its owner only, and writes the public one beside it.
 
-    Raises JournalError.
+    Raises OSError, or JournalError where what is there is no such key.
     """
     path = directory / PRIVATE_NAME
-    try:
-        if not path.exists():
-            pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            _write(path, pem)
-        key = _loaded(path)
-        public = directory / PUBLIC_NAME
-        if not public.exists() or public.read_bytes() != key.public.pem():
-            _write(public, key.public.pem())
-    except OSError as error:
-        raise JournalError(f"audit.directory: {path}: {error.strerror}") from None
+    key = _loaded(path) if path.exists() else SigningKey(Ed25519PrivateKey.generate())
+    key.keep(directory)
     return key
 
 
 def public_key(directory: Path) -> PublicKey | None:
     """Gives the public key that lies in the directory, None where there is none. Raises JournalError."""
-    path = directory / PUBLIC_NAME
+    return _read(directory / PUBLIC_NAME)
+
+
+def former_keys(directory: Path) -> list[PublicKey]:
+    """Gives the public keys that lie in the directory besides, from times before the key was changed. Raises JournalError."""
+    return [key for path in sorted(directory.glob(_FORMER_NAMES)) if (key := _read(path)) is not None]
+
+
+def _read(path: Path) -> PublicKey | None:
     try:
         found = load_pem_public_key(path.read_bytes())
     except FileNotFoundError:
@@ -113,3 +128,4 @@ def _write(path: Path, content: bytes) -> None:
         stream.flush()
         os.fsync(file)
     draft.replace(path)
+    sync_directory(path.parent)

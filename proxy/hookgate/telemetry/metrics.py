@@ -90,6 +90,22 @@ class Metrics:
             "Time since the last signed checkpoint; more than 10 s apart means that the journal can't be written.",
             registry=registry,
         )
+        self.journal_writable = Gauge(
+            "hookgate_journal_writable", "1 while records can be written, 0 while they can't.", registry=registry
+        )
+        self.journal_writable.set(1)
+        self.journal_removed = Counter(
+            "hookgate_journal_removed_segments",
+            "Segments that were removed, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.journal_dropped = Counter(
+            "hookgate_journal_dropped_records",
+            "Lines that were removed to make room before a shipper had them, by its name.",
+            ["shipper"],
+            registry=registry,
+        )
         self.in_flight = Gauge("hookgate_in_flight", "Decisions under way.", registry=registry)
         self.connections = Gauge("hookgate_connections", "Open connections on the hook listener.", registry=registry)
         self.dropped_fields = Counter(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import structlog
 
 from hookgate.audit.gap import Loss
+from hookgate.audit.removal import Removal
 from hookgate.telemetry.metrics import Metrics
 
 
@@ -16,6 +17,7 @@ class TrailWatch:
         self._metrics = metrics
         self._log = log
         self._unflushed = False
+        self._kept = ""
 
     def wrote(self, kinds: Mapping[str, int], size_bytes: int) -> None:
         """Counts lines that were written."""
@@ -54,3 +56,38 @@ class TrailWatch:
         self._metrics.journal_segments.set(segments)
         self._metrics.journal_disk_bytes.set(disk_bytes)
         self._metrics.journal_checkpoint_age.set_function(lambda: time.monotonic() - at)
+
+    def locked(self) -> None:
+        """Tells that another Hookgate is waited for."""
+        self._log.warning("journal_locked")
+
+    def held_up(self, why: str) -> None:
+        """Tells when nothing can be written any more, and when it can again."""
+        self._metrics.journal_writable.set(0 if why else 1)
+        if why:
+            self._log.error("journal_held_up", detail=why)
+        else:
+            self._log.info("journal_goes_on")
+
+    def removed(self, removal: Removal) -> None:
+        """Counts segments that went; what a shipper had not got is told aloud."""
+        self._metrics.journal_removed.labels(removal.why).inc(removal.segments)
+        told = {
+            "first_seq": removal.first_seq,
+            "last_seq": removal.last_seq,
+            "segments": removal.segments,
+            "size_bytes": removal.bytes,
+            "why": removal.why,
+        }
+        if removal.missed:
+            self._log.error("journal_removed", missed=removal.missed, **told)
+        else:
+            self._log.info("journal_removed", **told)
+        for name, count in removal.missed.items():
+            self._metrics.journal_dropped.labels(name).inc(count)
+
+    def kept(self, why: str) -> None:
+        """Tells that what was to go could not; once for each reason in a row."""
+        if why and why != self._kept:
+            self._log.error("journal_not_removed", detail=why)
+        self._kept = why
