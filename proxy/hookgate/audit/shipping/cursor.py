@@ -15,7 +15,7 @@ class CursorError(Exception):
     """A cursor's file does not hold a cursor."""
 
 
-class Cursor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     """The last line of the journal that a sink has for good."""
 
     #: The chain's own id; empty where the journal does not tell.
