@@ -1,0 +1,181 @@
+"""Messages in a Kafka topic, each with its session for a key, so that a session's records stay in order."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+from aiokafka.structs import RecordMetadata
+
+from hookgate.audit.formats import encoded
+from hookgate.audit.formats.content import content, identity, text
+from hookgate.audit.shipping.shipment import Shipment, SinkError, SinkRefusedError
+from hookgate.audit.sinks.tls import context
+from hookgate.config.shippers import KafkaShipper
+
+#: Brokers take a megabyte, with what is around the message.
+MESSAGE_BYTES = 1_000_000
+#: Hints at how long the brokers are asked about the topic, as a part of the whole time.
+_ASKING = 0.5
+#: How long a producer may take to end.
+_END_SECONDS = 2.0
+_MENDS = {
+    "TopicAuthorizationFailedError": "give the user the right to write to it",
+    "SaslAuthenticationFailed": "mend `username` and `password`",
+    "AuthenticationFailedError": "mend `username` and `password`",
+    "AuthenticationMethodNotSupported": "mend `mechanism`",
+    "UnsupportedSaslMechanismError": "mend `mechanism`",
+}
+
+
+class KafkaSink:
+    """Sends a batch with an idempotent producer.
+
+    The producer goes on by itself where `send` is given up: it repeats what the brokers don't confirm until they do, under the
+    number that it had, so that they keep it once. A line that comes again meanwhile is therefore not sent again but waited for.
+    """
+
+    def __init__(self, config: KafkaShipper) -> None:
+        self._config = config
+        self._producer: AIOKafkaProducer | None = None
+        #: Lines of a batch that isn't through, by hash: under way, or confirmed.
+        self._under_way: dict[str, asyncio.Future[RecordMetadata]] = {}
+        self._place = f"Kafka ({', '.join(config.brokers[:3])})"
+
+    async def open(self) -> None:
+        """Connects and looks for the topic. Raises SinkError."""
+        if self._producer is not None:
+            return
+        # Each failure is in a SinkError; as log lines, the library's would come several a second while a broker is away.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        producer = self._made()
+        try:
+            await producer.start()
+            await self._find_topic(producer)
+        except BaseException as fault:
+            await _ended(producer)
+            if isinstance(fault, KafkaError | OSError):
+                raise self._failure(fault) from None
+            raise
+        self._producer = producer
+
+    async def send(self, batch: Sequence[Shipment]) -> None:
+        """Sends a batch. Raises SinkError or SinkRefusedError, see Sink."""
+        producer = self._producer
+        if producer is None:
+            raise SinkError(f"{self._place} is not connected")
+        messages = await asyncio.to_thread(self._messages, batch)
+        try:
+            for shipment, message in zip(batch, messages, strict=True):
+                if shipment.hash not in self._under_way:
+                    key, headers = _key(shipment), _headers(shipment)
+                    under_way = await producer.send(self._config.topic, message, key=key, headers=headers)
+                    self._under_way[shipment.hash] = under_way
+            # Not cancelled with this: see above.
+            await asyncio.wait([self._under_way[shipment.hash] for shipment in batch])
+        except (KafkaError, OSError) as fault:
+            await self._begin_anew()
+            raise self._failure(fault) from None
+        await self._judge(batch)
+
+    async def close(self) -> None:
+        """Ends the producer, which may still deliver what is under way."""
+        producer, self._producer = self._producer, None
+        self._under_way.clear()
+        if producer is not None:
+            await _ended(producer)
+
+    def _messages(self, batch: Sequence[Shipment]) -> list[bytes]:
+        messages = [encoded(shipment, self._config.format) for shipment in batch]
+        for shipment, message in zip(batch, messages, strict=True):
+            # Before any is sent: nothing then comes twice while the one at fault is looked for.
+            if len(message) > MESSAGE_BYTES:
+                raise SinkRefusedError(f"line {shipment.seq} has {len(message)} bytes, and Kafka takes {MESSAGE_BYTES}")
+        return messages
+
+    async def _judge(self, batch: Sequence[Shipment]) -> None:
+        faults = [fault for shipment in batch if (fault := self._under_way[shipment.hash].exception())]
+        if not faults:
+            for shipment in batch:
+                self._under_way.pop(shipment.hash, None)
+            return
+        await self._begin_anew()
+        raise self._failure(next((one for one in faults if not _is_refusal(one)), faults[0]))
+
+    async def _begin_anew(self) -> None:
+        """A producer whose message failed has lost count of its messages: its next ones would be refused. What was confirmed
+        stays known."""
+        producer, self._producer = self._producer, None
+        self._under_way = {
+            line: under_way
+            for line, under_way in self._under_way.items()
+            if under_way.done() and not under_way.cancelled() and under_way.exception() is None
+        }
+        if producer is not None:
+            await _ended(producer)
+
+    def _made(self) -> AIOKafkaProducer:
+        config = self._config
+        milliseconds = max(1, round(config.timeout_seconds * 1000))
+        secured = "SSL" if config.tls else "PLAINTEXT"
+        return AIOKafkaProducer(
+            bootstrap_servers=list(config.brokers),
+            client_id="hookgate",
+            enable_idempotence=True,
+            acks="all",
+            request_timeout_ms=milliseconds,
+            max_request_size=MESSAGE_BYTES + 64 * 1024,
+            security_protocol=f"SASL_{secured}" if config.username else secured,
+            ssl_context=context(config.ca) if config.tls else None,
+            sasl_mechanism=config.mechanism,
+            sasl_plain_username=config.username or None,
+            sasl_plain_password=config.password or None,
+        )
+
+    async def _find_topic(self, producer: AIOKafkaProducer) -> None:
+        try:
+            async with asyncio.timeout(self._config.timeout_seconds * _ASKING):
+                await producer.partitions_for(self._config.topic)
+        except (TimeoutError, UnknownTopicOrPartitionError):
+            raise SinkError(f"{self._place} has no topic {self._config.topic}: create it, or mend `topic`") from None
+
+    def _failure(self, fault: BaseException) -> SinkError:
+        kind = type(fault).__name__
+        if _is_refusal(fault):
+            return SinkRefusedError(f"{self._place} takes no message of that size: raise the topic's max.message.bytes")
+        if isinstance(fault, KafkaConnectionError | OSError):
+            return SinkError(f"{self._place} can't be reached: {kind}")
+        if isinstance(fault, TopicAuthorizationFailedError):
+            return SinkError(f"{self._place}: {self._config.topic}: {_MENDS[kind]}")
+        return SinkError(f"{self._place}: {kind}" + (f": {_MENDS[kind]}" if kind in _MENDS else ""))
+
+
+def _key(shipment: Shipment) -> bytes | None:
+    """A record about the service has no session: those of one Hookgate stay together."""
+    return (text(content(shipment), "session_id") or shipment.instance).encode()
+
+
+def _headers(shipment: Shipment) -> list[tuple[str, bytes]]:
+    said = {"id": identity(shipment), "seq": str(shipment.seq), "instance": shipment.instance}
+    said["type"] = text(content(shipment), "type")
+    return [(name, value.encode()) for name, value in said.items()]
+
+
+def _is_refusal(fault: BaseException) -> bool:
+    return isinstance(fault, MessageSizeTooLargeError)
+
+
+async def _ended(producer: AIOKafkaProducer) -> None:
+    """Ends a producer, also one that waits for brokers that are away: by itself it would wait as long as they are."""
+    try:
+        async with asyncio.timeout(_END_SECONDS):
+            await producer.stop()
+    except TimeoutError:
+        await producer.client.close()
