@@ -72,6 +72,15 @@ def test_probes_and_hooks_have_ports_of_their_own() -> None:
     parse({**PDP, "admin": {"port": 0}, "server": {"port": 0}}, {})
 
 
+def test_a_grace_period_leaves_time_for_a_decision_that_comes_last() -> None:
+    (found,) = faults({"server": {"linger_seconds": 3, "grace_seconds": 4.5}})
+    assert found.startswith(
+        "server.grace_seconds: 4.5 is less than linger_seconds (3) and decision.deadline_seconds (2)"
+    )
+    assert found.endswith("set at least 5")
+    parse({**PDP, "server": {"linger_seconds": 3, "grace_seconds": 5}}, {})
+
+
 def test_tls_settings_fit_together_and_name_files_that_are_there(tmp_path: Path) -> None:
     here = tmp_path / "ca.pem"
     here.write_text("")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, MutableMapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ from aiohttp import web
 from hookgate import __version__
 from hookgate.app.admin import admin_app
 from hookgate.app.endpoint import HookEndpoint
+from hookgate.app.keeping import journal_options, retention_terms, shipper_names
 from hookgate.app.listeners import Listener, ListenError, inherited, listen
 from hookgate.app.protocol import HookServer
 from hookgate.audit.error import JournalError
 from hookgate.audit.journal import Journal
 from hookgate.audit.key import redaction_key
-from hookgate.audit.ledger import Options
 from hookgate.audit.record import Record
 from hookgate.audit.redact import Redactor
+from hookgate.audit.retention import Retention
 from hookgate.audit.scribe import Scribe
 from hookgate.config import Config
 from hookgate.gate import Gate
@@ -31,6 +33,9 @@ from hookgate.probes import expectation_probes
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.trail import TrailWatch
 from hookgate.telemetry.writer import LineWriter
+
+#: How long the journal may take to write what is waiting, when the service ends.
+_JOURNAL_CLOSE_SECONDS = 2.0
 
 
 class StartError(Exception):
@@ -59,23 +64,26 @@ class Service:
 
     async def start(self, environ: MutableMapping[str, str] = os.environ) -> None:
         """Opens everything and serves. Raises StartError, with everything closed again."""
+        async with AsyncExitStack() as opened:
+            await self._open(environ, opened)
+            # What is open now is closed by `stop`.
+            opened.pop_all()
+
+    async def _open(self, environ: MutableMapping[str, str], opened: AsyncExitStack) -> None:
         config, loop = self.config, asyncio.get_running_loop()
         try:
             handed = inherited(environ)
             self.hooks = handed.get("hooks") or listen(config.server.host, config.server.port, "server")
+            opened.callback(self.hooks.socket.close)
             self.admin = handed.get("admin") or (
                 listen(config.admin.host, config.admin.port, "admin") if config.admin.enabled else None
             )
-            self._journal = Journal(
-                Path(config.audit.directory),
-                Options(
-                    sync=config.audit.durability == "disk",
-                    segment_bytes=config.audit.segment_bytes,
-                    segment_seconds=config.audit.segment_seconds,
-                ),
-                TrailWatch(self.metrics, self._log),
-            )
-            self._journal.open()
+            if self.admin is not None:
+                opened.callback(self.admin.socket.close)
+            self._watch = TrailWatch(self.metrics, self._log)
+            self._journal = Journal(Path(config.audit.directory), journal_options(config.audit), self._watch)
+            opened.push_async_callback(self._journal.close, timeout_seconds=_JOURNAL_CLOSE_SECONDS)
+            await asyncio.to_thread(self._journal.open, patience_seconds=self._patience_seconds)
             key = redaction_key(Path(config.audit.directory))
         except (ListenError, JournalError) as error:
             raise StartError(str(error)) from None
@@ -85,6 +93,7 @@ class Service:
             raise StartError(str(error)) from None
         except (OSError, ValueError) as error:
             raise StartError(f"pdp: {error}") from None
+        opened.push_async_callback(self._transport.close)
         pdp = PdpClient(self._transport, max_request_bytes=config.pdp.max_request_bytes)
         self.canary = Canary(
             pdp.check,
@@ -125,6 +134,7 @@ class Service:
         if self.admin is not None:
             await self._serve_admin(self.admin)
         self._tasks.append(asyncio.create_task(self.canary.run()))
+        self._retention = self._retain()
         self._log.info(
             "started", hooks=self.hooks.address, admin=self.admin.address if self.admin else "", version=__version__
         )
@@ -168,11 +178,28 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.gate.note("stop", {"unanswered": cut})
-        await self._journal.close(timeout_seconds=2.0)
+        await asyncio.to_thread(self._retention.stop, 1.0)
+        await self._journal.close(timeout_seconds=_JOURNAL_CLOSE_SECONDS)
         await self._transport.close()
         if self.admin is not None:
             await self._admin_runner.cleanup()
         self._log.info("stopped", unanswered=cut)
+
+    @property
+    def _patience_seconds(self) -> float:
+        """How long a predecessor may take to end, if it has the same settings; with a listener of its own it has left the
+        port by then."""
+        server = self.config.server
+        return server.linger_seconds + server.grace_seconds + _JOURNAL_CLOSE_SECONDS + 1.0
+
+    def _retain(self) -> Retention:
+        audit = self.config.audit
+        retention = Retention(Path(audit.directory), self._journal, retention_terms(audit), self._watch)
+        for name in shipper_names(audit):
+            self.metrics.journal_dropped.labels(name)
+        self._journal.on_segment(retention.wake)
+        retention.start()
+        return retention
 
     async def _serve_admin(self, admin: Listener) -> None:
         self._admin_runner = web.AppRunner(

@@ -28,6 +28,14 @@ def cross_check(config: Config) -> list[str]:
     faults += [
         f"canary.expect: the name {name!r} is given twice" for name in sorted({n for n in names if names.count(n) > 1})
     ]
+    server, deadline_seconds = config.server, config.decision.deadline_seconds
+    least = server.linger_seconds + deadline_seconds
+    if server.grace_seconds < least:
+        faults.append(
+            f"server.grace_seconds: {server.grace_seconds:g} is less than linger_seconds ({server.linger_seconds:g}) and "
+            f"decision.deadline_seconds ({deadline_seconds:g}) together: a decision that comes last would be cut off; set "
+            f"at least {least:g}"
+        )
     ours, hooks = (config.admin.host, config.admin.port), (config.server.host, config.server.port)
     if config.admin.enabled and config.admin.port and ours == hooks:
         faults.append("admin.port: is the hooks' own port; pick another")
