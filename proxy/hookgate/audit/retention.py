@@ -133,6 +133,9 @@ class Retention:
         has_changed, ages.since = since != ages.since, since
         if has_changed or ages.age_seconds - self._saved_at >= _SAVE_SECONDS:
             self._save(ages)
+        if closed and not size_of(closed[-1].following):
+            # It was begun just now; only its first line tells where the chain goes on.
+            closed.pop()
         old = _while(closed, lambda one: self._is_old(ages, one))
         if old:
             self._remove(ages, old, "age", delivered)
@@ -184,8 +187,6 @@ class Retention:
         first, last = segments[0], segments[-1]
         following = taken_apart(first_line(last.following))
         if following is None or following.seq != last.last_seq + 1:
-            if last.following == segment_paths(self._directory)[-1] and not size_of(last.following):
-                return  # It was begun just now.
             raise JournalError(f"{last.following}: its first line does not hold; nothing before it is removed")
         removal = Removal(
             first_seq=first_seq(first.path),
