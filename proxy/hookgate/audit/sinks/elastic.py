@@ -55,10 +55,9 @@ def judge(poster: Poster, answer: Answer, shipments: Sequence[Shipment], taken: 
 
 def _statuses(poster: Poster, answer: Answer, count: int) -> list[tuple[int, dict[str, Any]]]:
     try:
-        found = msgspec.json.decode(answer.body)
-        items = [mapping(item, "create") for item in found["items"]]
+        items = [mapping(item, "create") for item in answer.members["items"]]
         statuses = [(int(item["status"]), mapping(item, "error")) for item in items]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         statuses = []
     if len(statuses) != count:
         raise SinkError(f"{poster.place} does not answer as a bulk API does: let `url` end in /_bulk")

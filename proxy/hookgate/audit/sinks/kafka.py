@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -19,20 +20,14 @@ from hookgate.audit.formats.content import content, identity, text
 from hookgate.audit.shipping.shipment import Shipment, SinkError, SinkRefusedError
 from hookgate.audit.sinks.tls import context
 from hookgate.config.shippers import KafkaShipper
+from hookgate.harmless import harmless
 
 #: Brokers take a megabyte, with what is around the message.
 MESSAGE_BYTES = 1_000_000
-#: Hints at how long the brokers are asked about the topic, as a part of the whole time.
+#: How much of the time for a batch the brokers are asked about the topic.
 _ASKING = 0.5
 #: How long a producer may take to end.
 _END_SECONDS = 2.0
-_MENDS = {
-    "TopicAuthorizationFailedError": "give the user the right to write to it",
-    "SaslAuthenticationFailed": "mend `username` and `password`",
-    "AuthenticationFailedError": "mend `username` and `password`",
-    "AuthenticationMethodNotSupported": "mend `mechanism`",
-    "UnsupportedSaslMechanismError": "mend `mechanism`",
-}
 
 
 class KafkaSink:
@@ -53,16 +48,16 @@ class KafkaSink:
         """Connects and looks for the topic. Raises SinkError."""
         if self._producer is not None:
             return
-        # Each failure is in a SinkError; as log lines, the library's would come several a second while a broker is away.
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         producer = self._made()
+        heard = _Heard()
         try:
-            await producer.start()
+            with heard.listening():
+                await producer.start()
             await self._find_topic(producer)
         except BaseException as fault:
             await _ended(producer)
             if isinstance(fault, KafkaError | OSError):
-                raise self._failure(fault) from None
+                raise self._failure(fault, heard.reason(self._config.brokers)) from None
             raise
         self._producer = producer
 
@@ -146,15 +141,50 @@ class KafkaSink:
         except (TimeoutError, UnknownTopicOrPartitionError):
             raise SinkError(f"{self._place} has no topic {self._config.topic}: create it, or mend `topic`") from None
 
-    def _failure(self, fault: BaseException) -> SinkError:
+    def _failure(self, fault: BaseException, reason: str = "") -> SinkError:
         kind = type(fault).__name__
         if _is_refusal(fault):
             return SinkRefusedError(f"{self._place} takes no message of that size: raise the topic's max.message.bytes")
-        if isinstance(fault, KafkaConnectionError | OSError):
-            return SinkError(f"{self._place} can't be reached: {kind}")
         if isinstance(fault, TopicAuthorizationFailedError):
-            return SinkError(f"{self._place}: {self._config.topic}: {_MENDS[kind]}")
-        return SinkError(f"{self._place}: {kind}" + (f": {_MENDS[kind]}" if kind in _MENDS else ""))
+            return SinkError(
+                f"{self._place}: {self._config.username or 'anyone'} may not write to {self._config.topic}"
+            )
+        if isinstance(fault, KafkaConnectionError | OSError):
+            said = reason.replace(self._config.password, "***") if self._config.password else reason
+            return SinkError(f"{self._place} can't be reached: {harmless(said, 200) or kind}")
+        return SinkError(f"{self._place}: {kind}")
+
+
+class _Heard(logging.Handler):
+    """Why a broker can't be reached: the library says that in its log only, and several times a second."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self._said: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps what was said about a connection: `Unable connect to "%s:%s": %s`."""
+        if isinstance(record.args, tuple) and len(record.args) == 3:
+            host, port, reason = record.args
+            self._said.append((f"{host}:{port}", str(reason)))
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hears what the library logs; nothing of that goes anywhere else, then or later."""
+        logger = logging.getLogger("aiokafka")
+        logger.propagate = False
+        if not logger.handlers:
+            # Without any, Python prints to standard error.
+            logger.addHandler(logging.NullHandler())
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
+
+    def reason(self, brokers: Sequence[str]) -> str:
+        """Gives what was said last about one of these brokers; there may be other sinks."""
+        return next((reason for broker, reason in reversed(self._said) if broker in brokers), "")
 
 
 def _key(shipment: Shipment) -> bytes | None:

@@ -77,10 +77,10 @@ class OtlpSink:
     def _check_partial(self, answer: Answer) -> None:
         """A success may say that records in it were rejected, but not which. They are found like any other that is refused;
         those beside them arrive again, with the same `log.record.uid`."""
+        partial = mapping(answer.members, "partialSuccess")
         try:
-            partial = mapping(msgspec.json.decode(answer.body), "partialSuccess")
             rejected = int(partial.get("rejectedLogRecords", 0))
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError):
             return
         if rejected > 0:
             said = self._poster.said(text(partial, "errorMessage"))

@@ -9,9 +9,10 @@ import base64
 import gzip
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
+import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -45,6 +46,15 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """The body's JSON object; empty where it is something else."""
+        try:
+            found = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ def event(shipment: Shipment, form: Format, index: str) -> bytes:
 
 def judge(poster: Poster, answer: Answer) -> None:
     """Returns where the collector has taken the events. Raises SinkRefusedError where one of them is at fault, else SinkError."""
-    code, said = _said(answer.body)
+    found = answer.members
+    code, said = found.get("code"), text(found, "text")
     if 200 <= answer.status < 300:
         if code in (_SUCCESS, None):
             return
@@ -53,12 +54,3 @@ def judge(poster: Poster, answer: Answer) -> None:
             f"{poster.place} answers 400 with code {code}: {poster.said(said)} (mend `index`, `url` or the token)"
         )
     poster.check(answer)
-
-
-def _said(body: bytes) -> tuple[int | None, str]:
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None, ""
-    code = found.get("code") if isinstance(found, dict) else None
-    return (code if isinstance(code, int) else None), text(found, "text") if isinstance(found, dict) else ""

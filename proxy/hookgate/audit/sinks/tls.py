@@ -15,7 +15,7 @@ def context(ca: str | None) -> ssl.SSLContext:
         return ssl.create_default_context()
     try:
         return ssl.create_default_context(cadata=Path(ca).read_text(encoding="ascii"))
-    except (OSError, ValueError) as fault:
-        # ssl.SSLError is an OSError.
-        said = getattr(fault, "strerror", None) or "no PEM file with certificates"
-        raise SinkError(f"ca: {ca}: {said}") from None
+    except (ssl.SSLError, ValueError):
+        raise SinkError(f"ca: {ca}: no PEM file with certificates") from None
+    except OSError as fault:
+        raise SinkError(f"ca: {ca}: {fault.strerror}") from None
