@@ -21,11 +21,19 @@ from hookgate.audit.segments import segment_paths
 from hookgate.audit.signing import public_key
 from hookgate.audit.tail import Tail
 from hookgate.audit.verify import verify as verified
+from hookgate.commands.export import export
 from hookgate.commands.fault import stop_with
+from hookgate.commands.report import report
 from hookgate.commands.screen import record_line
+from hookgate.commands.search import search, session
+from hookgate.commands.show import show
+from hookgate.commands.stats import stats
 from hookgate.harmless import harmless
 
 app = typer.Typer(help="Verify the journal of records, and look into it.", no_args_is_help=True)
+
+for _command in (search, session, show, stats, export, report):
+    app.command()(_command)
 
 _NOT_INTACT = 5
 _SHOWN = 30
