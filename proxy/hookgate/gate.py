@@ -8,9 +8,12 @@ from collections.abc import Callable
 
 import structlog
 
+from hookgate.audit.digest import Digests, Purpose
 from hookgate.audit.error import JournalError
-from hookgate.audit.reconcile import Calls
-from hookgate.audit.record import Record, ServiceRecord, now
+from hookgate.audit.level import Levels
+from hookgate.audit.payload import Sums, ending_of, sums_of
+from hookgate.audit.reconcile import Calls, Sighting, Violation
+from hookgate.audit.record import Origin, Record, ServiceRecord, now
 from hookgate.audit.redact import Redactor
 from hookgate.audit.scribe import Scribe
 from hookgate.case import Case, record_of
@@ -25,7 +28,7 @@ from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Opinion
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
 from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
-from hookgate.identity.headers import principal_from, scope_from
+from hookgate.identity.headers import labels_from, principal_from, scope_from
 from hookgate.identity.principal import Principal
 from hookgate.identity.rollout import mode_for
 from hookgate.ids import uuid7
@@ -40,10 +43,16 @@ from hookgate.telemetry.tally import Tally
 _JOURNAL_SHARE, _JOURNAL_SECONDS = 0.15, 0.25
 #: What the journal is given where the deadline has passed already: uvloop's clock stands still while others work.
 _LEAST_JOURNAL_SECONDS = 0.05
+#: Larger bodies are digested by another thread, while the PDP is asked.
+_DIGESTED_AT_ONCE_BYTES = 256 * 1024
+#: As Cerbos calls the version where none is asked for.
+_DEFAULT_POLICY_VERSION = "default"
 
 
 class Gate:
-    """Decides one request after another. `observe` is called with each record (the development server's screen)."""
+    """Decides one request after another. `observe` is called with each record (the development server's screen); `key` is that
+    of the journal's digests (32 bytes), `origin` what records say of where they come from, `calls` what is known of earlier
+    calls."""
 
     def __init__(
         self,
@@ -54,7 +63,9 @@ class Gate:
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
         canary: Canary,
-        scribe: Scribe | None = None,
+        key: bytes = b"",
+        origin: Origin = Origin(),  # noqa: B008 (frozen)
+        calls: Calls | None = None,
         observe: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self._config = config
@@ -64,8 +75,12 @@ class Gate:
         self._log = log
         self._canary = canary
         self._tally = Tally(metrics, log)
-        self._calls = Calls()
-        self._scribe = scribe or Scribe(Redactor(os.urandom(32)))
+        self._calls = calls or Calls(detect_unasked=config.audit.detect_unasked)
+        key = key or os.urandom(32)
+        self._digests = Digests(key)
+        self._scribe = Scribe(Redactor(key, config.audit.redaction))
+        self._levels = Levels(config.audit.levels)
+        self._origin = origin
         self._observe = observe
         self._slots = asyncio.Semaphore(config.decision.max_in_flight)
         #: What is made of a body that is not light takes up to a megabyte, and is held until the PDP has answered.
@@ -94,7 +109,7 @@ class Gate:
 
     async def decide(self, request: HookRequest) -> Reply:
         """Gives the answer to one request. Never raises, never takes longer than the deadline, writes the record first."""
-        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body))
+        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body), origin=self._origin)
         self.in_flight += 1
         self._metrics.in_flight.set(self.in_flight)
         try:
@@ -134,6 +149,10 @@ class Gate:
         return self._error_answer(case)
 
     async def _steps(self, case: Case, request: HookRequest) -> Answer:
+        if len(request.body) > _DIGESTED_AT_ONCE_BYTES:
+            loop = asyncio.get_running_loop()
+            case.digested = loop.run_in_executor(None, self._digests.of, Purpose.BODY, request.body)
+        case.labels = labels_from(request.headers)
         principal = self._identify(case, request)
         if request.fault is not None:
             raise request.fault
@@ -141,8 +160,9 @@ class Gate:
         heavy = len(request.body) > LIGHT_BYTES
         async with self._heavy_slots if heavy else contextlib.nullcontext(), self._slots:
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
-            event = event_from(await self._reader.read(request.body))
-            case.event, case.spec = event, event.spec
+            read = await self._reader.read(request.body)
+            event = event_from(read)
+            case.event, case.spec, case.response = event, event.spec, read.response
             scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
             if not self._canary.trusted:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
@@ -184,6 +204,7 @@ class Gate:
             decision_id=case.id,
             request_id=case.id if case.decision is None else f"{case.id}.changed",
         )
+        case.policy_version = self._config.pdp.policy_version or _DEFAULT_POLICY_VERSION
         decision = await self._pdp.check(question, deadline)
         case.asked(decision)
         return decision
@@ -233,6 +254,9 @@ class Gate:
         fault, is_counted = "", False
         lost_as = Outcome.ERROR if self._config.audit.required else case.outcome
         try:
+            if case.digested is not None:
+                async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
+                    case.sums = Sums(body_digest=await case.digested)
             line, record = await self._line(case, request, intended, sent, deadline)
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
             written = self._journal.append(line, record.type, lost_as.value)
@@ -252,6 +276,7 @@ class Gate:
         try:
             if fault or record is None:
                 _, record = self._scribe.decision(record_of(case, intended, sent))
+            case.shown_tool = record.tool
             self._tally.decided(record)
             self._observe(record)
         except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil an answer)
@@ -265,7 +290,27 @@ class Gate:
         if len(request.body) > LIGHT_BYTES:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline), self._turn:
-                    return self._scribe.decision(record_of(case, intended, sent))
+                    return self._written(case, request, intended, sent)
+        return self._written(case, request, intended, sent)
+
+    def _written(self, case: Case, request: HookRequest, intended: Answer, sent: Answer) -> tuple[bytes, Record]:
+        event, verdict = case.event, case.verdict
+        case.level = self._levels.of(
+            event.name if event else case.spec.name if case.spec else "", event.tool if event else ""
+        )
+        body_digest = case.sums.body_digest or self._digests.of(Purpose.BODY, request.body)
+        if event is None:
+            case.sums = Sums(body_digest=body_digest)
+        else:
+            changes = verdict is not None and sent.opinion in (Opinion.ALLOW, Opinion.ASK)
+            case.sums = sums_of(
+                event,
+                request.body,
+                self._digests,
+                body_digest=body_digest,
+                response=case.response,
+                changed=verdict.updated_input if verdict is not None and changes else None,
+            )
         return self._scribe.decision(record_of(case, intended, sent))
 
     def _unrecorded(self, case: Case, fault: str, sent: Answer, *, is_counted: bool) -> Answer:
@@ -288,17 +333,37 @@ class Gate:
 
     def _reconcile(self, case: Case, sent: Answer) -> None:
         """Remembers what was judged, and compares it with what has run."""
-        event = case.event
+        event, denied = case.event, sent.opinion is Opinion.DENY
         if event is None:
+            if not denied:
+                self._calls.missed()
             return
-        updated = case.verdict.updated_input if case.verdict and sent.opinion in (Opinion.ALLOW, Opinion.ASK) else None
-        may_run = event if updated is None else event.with_input(updated)
-        self._calls.judged(may_run, case.id, denied=sent.opinion is Opinion.DENY)
-        if found := self._calls.ran(event):
-            violation, decision_id = found
-            self._metrics.violations.labels(violation.value).inc()
-            self._log.error(violation.value, decision_id=decision_id, tool=event.tool, found_by=case.id)
-            self.note(violation.value, {"decision": decision_id, "found_by": case.id, "tool": event.tool})
+        sums, tool = case.sums, case.shown_tool
+        finding = self._calls.saw(
+            Sighting(
+                event=event.name,
+                decision_id=case.id,
+                at=time.time(),
+                session_id=event.session_id,
+                prompt_id=event.prompt_id,
+                tool=event.tool,
+                tool_use_id=event.tool_use_id,
+                input_digest=sums.input_digest,
+                changed_digest=sums.changed_digest,
+                denied=denied,
+                ran_seconds=ending_of(event).ran_seconds,
+                calls=sums.calls,
+            )
+        )
+        if finding is None:
+            return
+        violation = finding.violation
+        self._metrics.violations.labels(violation.value).inc()
+        self._log.error(violation.value, decision_id=finding.decision_id, tool=tool, found_by=case.id)
+        if violation is Violation.UNASKED:
+            self.note("unasked", {"found_by": case.id, "tool": event.tool, "tool_use_id": event.tool_use_id})
+        else:
+            self.note(violation.value, {"decision": finding.decision_id, "found_by": case.id, "tool": event.tool})
 
     def undelivered(self, decision_id: str) -> None:
         """Takes note that a client had gone before its answer was sent."""
@@ -309,7 +374,12 @@ class Gate:
     def note(self, kind: str, detail: dict[str, object]) -> None:
         """Queues a record about the service itself; nobody waits for it."""
         try:
-            line = self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail))
+            origin = self._origin
+            line = self._scribe.service(
+                ServiceRecord(
+                    type=kind, id=uuid7(), time=now(), instance=origin.instance, host=origin.host, detail=detail
+                )
+            )
             written = self._journal.append(line, kind)
         except Exception as error:  # noqa: BLE001 (likewise)
             self._log.error("internal", exc_info=error)

@@ -115,6 +115,9 @@ LOG_EVENTS: dict[str, str] = {
     "undelivered": "The client had gone before its answer was sent.",
     "enforcement_violated": "A call ran although its client was told to deny it.",
     "executed_differs": "A call ran with another input than the one that was judged.",
+    "unasked": "A call ran that nobody had asked about.",
+    "calls_forgotten": "The journal could not be read at the start: what ran meanwhile is not compared with what was judged before.",
+    "settings_not_kept": "The settings' digests could not be kept: the next start can't tell what has changed.",
     "internal": "A fault of Hookgate's own, with the traceback or the exception's type.",
     "library": "A library warned; only its name and the exception's type are kept.",
     "no_reload": "SIGHUP has come: restart to take a changed configuration.",
@@ -130,7 +133,9 @@ SERVICE_RECORDS: dict[str, str] = {
     "checkpoint": "A signature that vouches for every line up to `covers_seq`.",
     "retention": "All lines up to `last_seq` were removed, by `age` or for want of room on the `disk`; `last_hash` is the hash of the "
     "last of them, `missed` counts what each shipper had not got. Signed by itself.",
-    "start": "Hookgate has started.",
+    "start": "Hookgate has started. `config_digest`: keyed digest of all its settings.",
+    "config_changed": "Settings that are not what they were at the last start: their paths, without values; none where it can't be told "
+    "any more what they were.",
     "stop": "Hookgate ends. `unanswered`: requests that were cut off.",
     "canary": "What the canary finds has changed.",
     "policy_lost": "An event that had a policy has none any more.",
@@ -138,6 +143,7 @@ SERVICE_RECORDS: dict[str, str] = {
     "answer": "Follows a decision's record that was not written in time: `answer` is what was really sent.",
     "enforcement_violated": "The call of that decision ran although it was denied.",
     "executed_differs": "The call of that decision ran with another input than the one judged.",
+    "unasked": "A call ran that nobody had asked about: its hook was switched off, or failed and let it through.",
 }
 
 #: Labels of the metrics that are always 1 and only say something; their labels are set when the service starts.

@@ -516,7 +516,7 @@ async def test_a_fault_of_our_own_behind_the_decision_never_lets_a_denied_call_t
     elif late == "observe":
         monkeypatch.setattr(stage.gate, "_observe", failing)
     elif late == "reconcile":
-        monkeypatch.setattr(stage.gate._calls, "judged", failing)
+        monkeypatch.setattr(stage.gate._calls, "saw", failing)
     else:
         monkeypatch.setattr(module, late, failing)
     body = await stage.answer(BASH)

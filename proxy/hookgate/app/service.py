@@ -12,14 +12,17 @@ from aiohttp import web
 
 from hookgate import __version__
 from hookgate.app.admin import admin_app
+from hookgate.app.beginning import note_start, recalled
 from hookgate.app.endpoint import HookEndpoint
 from hookgate.app.keeping import journal_options, retention_terms, shipper_names
 from hookgate.app.listeners import Listener, ListenError, inherited, listen
+from hookgate.app.noting import NoteKeeper
 from hookgate.app.protocol import HookServer
+from hookgate.app.supervisor import Supervisor
 from hookgate.audit.error import JournalError
 from hookgate.audit.journal import Journal
 from hookgate.audit.key import redaction_key
-from hookgate.audit.record import Record
+from hookgate.audit.record import Origin, Record, hostname
 from hookgate.audit.redact import Redactor
 from hookgate.audit.retention import Retention
 from hookgate.audit.scribe import Scribe
@@ -59,6 +62,7 @@ class Service:
         self._log_writer = log_writer
         self._observe = observe
         self._stopping = False
+        self._supervisor: Supervisor | None = None
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -102,6 +106,7 @@ class Service:
             expectations=expectation_probes(config),
             report=self._canary_report,
         )
+        self._origin = Origin(self._journal.instance, hostname())
         self.gate = Gate(
             config,
             pdp=pdp,
@@ -109,7 +114,9 @@ class Service:
             metrics=self.metrics,
             log=self._log,
             canary=self.canary,
-            scribe=Scribe(Redactor(key)),
+            key=key,
+            origin=self._origin,
+            calls=await recalled(config, self._log),
             observe=self._observe,
         )
         health = f"http://{self.admin.address}/readyz" if self.admin else "admin.enabled is false"
@@ -127,7 +134,7 @@ class Service:
         self.metrics.config_info.info(
             {"mode": config.mode.value, "on_error": config.on_error.value, "no_match": config.no_match.value}
         )
-        self.gate.note("start", {"version": __version__, "mode": config.mode.value})
+        await note_start(config, key, self.gate, self._log)
         if (earlier := self._journal.earlier_records) is not None:
             self._log.warning("earlier_records", path=str(earlier))
         self._servers.append(await loop.create_server(self._hook_server, sock=self.hooks.socket, backlog=1024))
@@ -138,6 +145,8 @@ class Service:
         self._log.info(
             "started", hooks=self.hooks.address, admin=self.admin.address if self.admin else "", version=__version__
         )
+        if config.audit.shippers:
+            self._ship(key)
 
     def readiness(self) -> dict[str, Any]:
         """Gives `ready`, and the `reasons` against it; the canary's findings are told, but never take readiness away."""
@@ -180,6 +189,8 @@ class Service:
         self.gate.note("stop", {"unanswered": cut})
         await asyncio.to_thread(self._retention.stop, 1.0)
         await self._journal.close(timeout_seconds=_JOURNAL_CLOSE_SECONDS)
+        if self._supervisor is not None:
+            await self._supervisor.stop()
         await self._transport.close()
         if self.admin is not None:
             await self._admin_runner.cleanup()
@@ -200,6 +211,16 @@ class Service:
         self._journal.on_segment(retention.wake)
         retention.start()
         return retention
+
+    def _ship(self, key: bytes) -> None:
+        """What is shipped, and by whom, comes last: nothing waits for it."""
+        audit = self.config.audit
+        scribe = Scribe(Redactor(key, audit.redaction))
+        keeper = NoteKeeper(Path(audit.directory), self._journal, scribe, self._origin, self._log)
+        self._tasks.append(asyncio.create_task(keeper.run()))
+        if audit.supervise:
+            self._supervisor = Supervisor(self.config, self.metrics.ship, self._log)
+            self._supervisor.start()
 
     async def _serve_admin(self, admin: Listener) -> None:
         self._admin_runner = web.AppRunner(

@@ -1,9 +1,11 @@
-"""The key of the digests that stand for redacted secrets: with it, equal secrets can be recognised; without it, none guessed."""
+"""The key of the digests in records: with it, equal secrets can be recognised; without it, none guessed."""
 
 import os
 from pathlib import Path
 
+from hookgate.audit.draft import drafted
 from hookgate.audit.error import JournalError
+from hookgate.audit.segments import sync_directory
 
 FILE_NAME = "redaction.key"
 _BYTES = 32
@@ -15,6 +17,15 @@ def redaction_key(directory: Path) -> bytes:
     try:
         if not path.exists():
             _make(path)
+    except OSError as error:
+        raise JournalError(f"audit.directory: {path}: {error.strerror}") from None
+    return read_key(directory)
+
+
+def read_key(directory: Path) -> bytes:
+    """Gives the key of a journal that is there. Raises JournalError."""
+    path = directory / FILE_NAME
+    try:
         key = path.read_bytes()
     except OSError as error:
         raise JournalError(f"audit.directory: {path}: {error.strerror}") from None
@@ -24,9 +35,7 @@ def redaction_key(directory: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Whole or not at all: a start that is cut short, or a full disk, must not leave half a key behind."""
-    draft = path.with_suffix(".new")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "wb") as stream:
+    """Whole or not at all, and on the disk: after a power cut, another key would recognise nothing of before."""
+    with drafted(path) as stream:
         stream.write(os.urandom(_BYTES))
-    draft.replace(path)
+    sync_directory(path.parent)

@@ -23,6 +23,8 @@ from hookgate.ids import uuid7
 
 #: How often it is tried again while nothing can be written and nobody writes.
 _RETRY_SECONDS = 1.0
+#: What its place in the chain adds to a line, at most.
+_LINK_BYTES = 180
 
 Batch = Sequence[tuple[bytes, Entry]]
 
@@ -123,9 +125,9 @@ class Ledger:
             if self._segment.is_gone:
                 self._take_up_again()
                 due = True
-            self._mind_the_bound()
             if self._is_full():
                 self._seal()
+            self._mind_the_bound(batch)
             self._append(batch, checkpoint=due)
         except JournalError as error:
             fault = error
@@ -186,14 +188,20 @@ class Ledger:
     def _where(self) -> Path:
         return self._segment.path if self._is_open else self._directory
 
-    def _mind_the_bound(self) -> None:
-        """Raises JournalError where the segments take all the room that they may."""
+    def _mind_the_bound(self, batch: Batch) -> None:
+        """Raises JournalError where a batch does not fit into the room that segments may take."""
         bound = self._options.disk_bytes
-        if bound is None or self._before_bytes + self._segment.end < bound:
+        if bound is None:
+            return
+        size = sum(len(line) + _LINK_BYTES for line, _ in batch)
+        if self._before_bytes + self._segment.end + size < bound:
             return
         if time.monotonic() - self._measured_at >= _RETRY_SECONDS:
             self._measure()
-        if self._before_bytes + self._segment.end >= bound:
+        if self._before_bytes + self._segment.end + size >= bound:
+            if not self._segment.end:
+                # What is before it can only be removed if something tells where the chain goes on.
+                self._append([], checkpoint=True)
             raise JournalError(
                 f"{self._directory}: audit.disk_bytes ({bound}) is reached, and no segment may be removed yet: give it "
                 "more room, or see why a shipper lags"
@@ -211,17 +219,23 @@ class Ledger:
         made: list[tuple[bytes, Entry]] = []
         if found.is_new:
             start = service_line(
-                "chain_start", {"instance": self._signer.instance, "key_id": public.id, "public_key": public.raw.hex()}
+                "chain_start",
+                {"instance": self.instance, "key_id": public.id, "public_key": public.raw.hex()},
+                instance=self.instance,
             )
             made.append((start, Entry("chain_start")))
         elif found.key_id != public.id:
             changed = service_line(
-                "key_changed", {"previous_key_id": found.key_id, "key_id": public.id, "public_key": public.raw.hex()}
+                "key_changed",
+                {"previous_key_id": found.key_id, "key_id": public.id, "public_key": public.raw.hex()},
+                instance=self.instance,
             )
             made.append((changed, Entry("key_changed")))
         if found.cut_bytes or found.damaged_lines:
             repair = service_line(
-                "journal_repair", {"cut_bytes": found.cut_bytes, "damaged_lines": found.damaged_lines}
+                "journal_repair",
+                {"cut_bytes": found.cut_bytes, "damaged_lines": found.damaged_lines},
+                instance=self.instance,
             )
             made.append((repair, Entry("journal_repair")))
         return made
@@ -244,6 +258,7 @@ class Ledger:
             gap = service_line(
                 "gap",
                 {"since": loss.since, "until": loss.until, "answers": loss.answers, "records": loss.records},
+                instance=self.instance,
             )
             own = [(gap, Entry("gap")), *own]
         checkpoint = checkpoint or bool(own)

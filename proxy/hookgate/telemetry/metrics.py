@@ -127,7 +127,7 @@ class Metrics:
         )
         self.violations = Counter(
             "hookgate_violations",
-            "Calls that ran although they were denied, or with another input than the one judged.",
+            "Calls that ran although they were denied, with another input than the one judged, or without being asked about.",
             ["type"],
             registry=registry,
         )

@@ -1,0 +1,42 @@
+"""What a start remembers of the run before it, and what it puts on record."""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from hookgate import __version__
+from hookgate.audit.config_change import changed, kept, settings_of
+from hookgate.audit.digest import Digests
+from hookgate.audit.recall import recall
+from hookgate.audit.reconcile import Calls
+from hookgate.config import Config
+from hookgate.gate import Gate
+
+
+async def recalled(config: Config, log: structlog.typing.FilteringBoundLogger) -> Calls:
+    """Gives the calls that were judged before: what has run while nobody was here is compared with that."""
+    calls = Calls(detect_unasked=config.audit.detect_unasked)
+    try:
+        await asyncio.to_thread(recall, Path(config.audit.directory), calls)
+    except OSError as error:
+        log.warning("calls_forgotten", detail=error.strerror)
+    return calls
+
+
+async def note_start(config: Config, key: bytes, gate: Gate, log: structlog.typing.FilteringBoundLogger) -> None:
+    """Puts the start on record, and which settings have changed since the one before."""
+    directory, settings = Path(config.audit.directory), settings_of(config, Digests(key))
+    before = await asyncio.to_thread(kept, directory)
+    gate.note("start", {"version": __version__, "mode": config.mode.value, "config_digest": settings.digest})
+    if before is not None and before.digest == settings.digest:
+        return
+    if before is not None:
+        gate.note(
+            "config_changed",
+            {"changed": changed(before, settings), "config_digest": settings.digest, "previous_digest": before.digest},
+        )
+    try:
+        await asyncio.to_thread(settings.keep, directory)
+    except OSError as error:
+        log.warning("settings_not_kept", detail=error.strerror)
