@@ -12,6 +12,7 @@ from hookgate.audit.store.postgres import connect, name_of, said
 from hookgate.audit.store.postgres_tables import STEPS, drop_days, make_days, migrate
 from hookgate.audit.store.spans import merged, stretches
 from hookgate.audit.store.tables import DECISION, LINE, SERVICE, Column, Table
+from hookgate.config.shippers import PostgresShipper
 
 _DAY_SECONDS = 86400.0
 _EXPIRE_SECONDS = 300.0
@@ -34,14 +35,13 @@ _AT_FAULT = frozenset({"21", "22", "23", "54"})
 class PostgresSink:
     """Writes each batch in one transaction."""
 
-    def __init__(
-        self, url: str, *, schema: str = "hookgate", timeout_seconds: float = 10.0, retention_days: float | None = None
-    ) -> None:
-        self._url = url
-        self._schema = schema
-        self._name = name_of(url, schema)
-        self._timeout_seconds = timeout_seconds
-        self._retention_seconds = None if retention_days is None else retention_days * _DAY_SECONDS
+    def __init__(self, shipper: PostgresShipper) -> None:
+        self._url = shipper.url
+        self._schema = shipper.schema
+        self._name = name_of(shipper.url, shipper.schema)
+        self._timeout_seconds = shipper.timeout_seconds
+        days = shipper.retention_days
+        self._retention_seconds = None if days is None else days * _DAY_SECONDS
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._chains: dict[str, int] = {}
         self._days: set[int] = set()

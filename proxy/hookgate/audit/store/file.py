@@ -3,7 +3,8 @@ is done."""
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hookgate.audit.shipping.shipment import Shipment
@@ -53,17 +54,21 @@ class StoreFile:
 
         `passed_seconds` is how long it was since the last one. The store's own clock is made of it, which no wall clock moves.
         """
-        run = self._connection.execute
-        run("BEGIN IMMEDIATE")
+        with self.transaction():
+            self._connection.execute("UPDATE clock SET seconds = seconds + ?", (passed_seconds,))
+            return self._write(batch)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is done within it is on the disk once it ends, or none of it is there."""
+        self._connection.execute("BEGIN IMMEDIATE")
         try:
-            run("UPDATE clock SET seconds = seconds + ?", (passed_seconds,))
-            count = self._write(batch)
-            run("COMMIT")
+            yield
+            self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                run("ROLLBACK")
+                self._connection.execute("ROLLBACK")
             raise
-        return count
 
     def insert(self, rows: Rows) -> None:
         """Adds rows that are not there yet, within a transaction."""
@@ -79,19 +84,12 @@ class StoreFile:
 
     def expire(self, seconds: float) -> bool:
         """Removes some rows of a day that nothing was added to for so long; tells whether there is more to remove."""
-        run = self._connection.execute
-        run("BEGIN IMMEDIATE")
-        try:
-            found = run(
+        with self.transaction():
+            found = self._connection.execute(
                 "SELECT day FROM stay WHERE seconds <= (SELECT seconds FROM clock) - ? ORDER BY day LIMIT 1", (seconds,)
             ).fetchone()
             if found is not None:
                 self._remove(found[0])
-            run("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                run("ROLLBACK")
-            raise
         return found is not None
 
     def close(self) -> None:
@@ -105,13 +103,12 @@ class StoreFile:
         run("PRAGMA synchronous = FULL")
         run("PRAGMA wal_autocheckpoint = 4000")
         run("PRAGMA cache_size = -65536")
-        run("BEGIN IMMEDIATE")
-        for step in STEPS[version_of(self._connection, self._path) :]:
-            for statement in step:
-                run(statement)
-        run(f"PRAGMA application_id = {APPLICATION_ID}")
-        run(f"PRAGMA user_version = {len(STEPS)}")
-        run("COMMIT")
+        with self.transaction():
+            for step in STEPS[version_of(self._connection, self._path) :]:
+                for statement in step:
+                    run(statement)
+            run(f"PRAGMA application_id = {APPLICATION_ID}")
+            run(f"PRAGMA user_version = {len(STEPS)}")
 
     def _write(self, batch: Sequence[Shipment]) -> int:
         keyed = {key_of(self.chain(one.instance), one.seq): one for one in reversed(batch)}
