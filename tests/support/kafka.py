@@ -98,6 +98,9 @@ class Kafka:
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": str(self.directory / "data"),
             "auto.create.topics.enable": "false",
+            # One that was killed may come back once it is known to be gone.
+            "broker.session.timeout.ms": "1000",
+            "broker.heartbeat.interval.ms": "200",
             "offsets.topic.replication.factor": "1",
             "sasl.enabled.mechanisms": "SCRAM-SHA-512",
             "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": (
@@ -119,7 +122,7 @@ class Kafka:
         """Lays the storage, and adds the user."""
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         user = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
-        options = ["format", "--cluster-id", cluster, "--config", str(self._settings), "--add-scram", user]
+        options = ["format", f"--cluster-id={cluster}", "--config", str(self._settings), "--add-scram", user]
         done = subprocess.run(
             ["java", *_JAVA, "-cp", self._classpath, "kafka.tools.StorageTool", *options],
             capture_output=True,

@@ -9,7 +9,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
+    NodeNotReadyError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
@@ -26,6 +28,14 @@ from hookgate.harmless import harmless
 MESSAGE_BYTES = 1_000_000
 #: How much of the time for a batch the brokers are asked about the topic.
 _ASKING = 0.5
+#: With these the producer goes on.
+_PASSING = (
+    KafkaTimeoutError,
+    KafkaConnectionError,
+    NodeNotReadyError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 #: How long a producer may take to end.
 _END_SECONDS = 2.0
 
@@ -72,9 +82,12 @@ class KafkaSink:
                 if shipment.hash not in self._under_way:
                     key, headers = _key(shipment), _headers(shipment)
                     under_way = await producer.send(self._config.topic, message, key=key, headers=headers)
+                    under_way.add_done_callback(_retrieved)
                     self._under_way[shipment.hash] = under_way
             # Not cancelled with this: see above.
             await asyncio.wait([self._under_way[shipment.hash] for shipment in batch])
+        except _PASSING as fault:
+            raise self._failure(fault) from None
         except (KafkaError, OSError) as fault:
             await self._begin_anew()
             raise self._failure(fault) from None
@@ -102,17 +115,14 @@ class KafkaSink:
                 self._under_way.pop(shipment.hash, None)
             return
         await self._begin_anew()
-        raise self._failure(next((one for one in faults if not _is_refusal(one)), faults[0]))
+        # What was sent behind a message that is refused fails with it, for want of its number.
+        raise self._failure(next((one for one in faults if _is_refusal(one)), faults[0]))
 
     async def _begin_anew(self) -> None:
         """A producer whose message failed has lost count of its messages: its next ones would be refused. What was confirmed
         stays known."""
         producer, self._producer = self._producer, None
-        self._under_way = {
-            line: under_way
-            for line, under_way in self._under_way.items()
-            if under_way.done() and not under_way.cancelled() and under_way.exception() is None
-        }
+        self._under_way = {line: under_way for line, under_way in self._under_way.items() if _is_confirmed(under_way)}
         if producer is not None:
             await _ended(producer)
 
@@ -149,6 +159,8 @@ class KafkaSink:
             return SinkError(
                 f"{self._place}: {self._config.username or 'anyone'} may not write to {self._config.topic}"
             )
+        if isinstance(fault, KafkaTimeoutError):
+            return SinkError(f"{self._place} confirmed nothing within {self._config.timeout_seconds:g} s")
         if isinstance(fault, KafkaConnectionError | OSError):
             said = reason.replace(self._config.password, "***") if self._config.password else reason
             return SinkError(f"{self._place} can't be reached: {harmless(said, 200) or kind}")
@@ -202,6 +214,16 @@ def _is_refusal(fault: BaseException) -> bool:
     return isinstance(fault, MessageSizeTooLargeError)
 
 
+def _is_confirmed(under_way: asyncio.Future[RecordMetadata]) -> bool:
+    return under_way.done() and not under_way.cancelled() and under_way.exception() is None
+
+
+def _retrieved(under_way: asyncio.Future[RecordMetadata]) -> None:
+    """Nobody may wait for it any more, which asyncio would complain of."""
+    if not under_way.cancelled():
+        under_way.exception()
+
+
 async def _ended(producer: AIOKafkaProducer) -> None:
     """Ends a producer, also one that waits for brokers that are away: by itself it would wait as long as they are."""
     try:
@@ -209,3 +231,12 @@ async def _ended(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except TimeoutError:
         await producer.client.close()
+        # The library has no other way to give up what it promised to repeat.
+        producer._message_accumulator.fail_all(KafkaConnectionError())  # noqa: SLF001
+        sender = producer._sender.sender_task  # noqa: SLF001
+        for _ in range(100):
+            if sender is None or sender.done():
+                break
+            # First it waits for its requests; cancelled again, it cancels them.
+            sender.cancel()
+            await asyncio.sleep(0)
