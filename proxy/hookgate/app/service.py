@@ -21,7 +21,7 @@ from hookgate.app.protocol import HookServer
 from hookgate.app.supervisor import Supervisor
 from hookgate.audit.error import JournalError
 from hookgate.audit.journal import Journal
-from hookgate.audit.key import redaction_key
+from hookgate.audit.key import RedactionKey
 from hookgate.audit.record import Origin, Record, hostname
 from hookgate.audit.redact import Redactor
 from hookgate.audit.retention import Retention
@@ -85,10 +85,11 @@ class Service:
             if self.admin is not None:
                 opened.callback(self.admin.socket.close)
             self._watch = TrailWatch(self.metrics, self._log)
-            self._journal = Journal(Path(config.audit.directory), journal_options(config.audit), self._watch)
+            directory, kept = Path(config.audit.directory), RedactionKey()
+            self._journal = Journal(directory, journal_options(config.audit), self._watch, lambda: kept.keep(directory))
             opened.push_async_callback(self._journal.close, timeout_seconds=_JOURNAL_CLOSE_SECONDS)
             await asyncio.to_thread(self._journal.open, patience_seconds=self._patience_seconds)
-            key = redaction_key(Path(config.audit.directory))
+            key = kept.value
         except (ListenError, JournalError) as error:
             raise StartError(str(error)) from None
         try:

@@ -65,7 +65,7 @@ class Journal:
 
     @property
     def instance(self) -> str:
-        """The chain's own id, once it is open."""
+        """The chain's own id. Where there is no room to open it, that of the chain that will begin."""
         return self._ledger.instance
 
     @property

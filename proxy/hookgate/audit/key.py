@@ -11,15 +11,23 @@ FILE_NAME = "redaction.key"
 _BYTES = 32
 
 
-def redaction_key(directory: Path) -> bytes:
-    """Gives the journal directory's key; makes it on first use, readable by its owner only. Raises JournalError."""
-    path = directory / FILE_NAME
-    try:
-        if not path.exists():
-            _make(path)
-    except OSError as error:
-        raise JournalError(f"audit.directory: {path}: {error.strerror}") from None
-    return read_key(directory)
+class RedactionKey:
+    """A journal's key: the one that lies in its directory, else one that is written there as soon as that is possible."""
+
+    def __init__(self) -> None:
+        self.value = os.urandom(_BYTES)
+
+    def keep(self, directory: Path) -> None:
+        """Takes up the directory's key, or writes this one there, readable by its owner only. May be called again. Raises
+        OSError, or JournalError where what is there is no key."""
+        path = directory / FILE_NAME
+        if path.exists():
+            self.value = read_key(directory)
+            return
+        # Whole and on the disk: after a power cut, another key would recognise nothing of before.
+        with drafted(path) as stream:
+            stream.write(self.value)
+        sync_directory(directory)
 
 
 def read_key(directory: Path) -> bytes:
@@ -32,10 +40,3 @@ def read_key(directory: Path) -> bytes:
     if len(key) != _BYTES:
         raise JournalError(f"audit.directory: {path} is damaged: remove it to have a new one made")
     return key
-
-
-def _make(path: Path) -> None:
-    """Whole or not at all, and on the disk: after a power cut, another key would recognise nothing of before."""
-    with drafted(path) as stream:
-        stream.write(os.urandom(_BYTES))
-    sync_directory(path.parent)

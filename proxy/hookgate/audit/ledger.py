@@ -62,8 +62,8 @@ class Ledger:
         self._gap = gap
         self._observer = observer
         self._syncer = Syncer(options.sync_seconds, observer.synced)
-        #: The chain's own id; empty before it is open.
-        self.instance = ""
+        #: The chain's own id; before it is open, that of the one that begins unless there is one.
+        self.instance = uuid7()
         self._end = BEGINNING
         self._sealed = False
         #: Why nothing can be written; empty while it can.
@@ -84,7 +84,7 @@ class Ledger:
         (self._directory / DIRECTORY).mkdir(mode=0o700, exist_ok=True)
         found = recover(self._directory)
         key = signing_key(self._directory)
-        self.instance = found.instance or uuid7()
+        self.instance = found.instance or self.instance
         self._signer = Signer(self.instance, key)
         self._end = found.end
         if found.segment is None:

@@ -35,7 +35,7 @@ class Chain(Protocol):
 
     @property
     def instance(self) -> str:
-        """The chain's own id; empty before it is open."""
+        """The chain's own id."""
 
     @property
     def last_seq(self) -> int:
@@ -115,8 +115,6 @@ class Retention:
 
     def look(self) -> None:
         """Removes what may go. Raises OSError or JournalError."""
-        if not self._chain.instance:
-            return
         if self._ages is None:
             self._ages = load_ages(self._directory, self._chain.instance)
         ages = self._ages
