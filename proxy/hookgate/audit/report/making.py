@@ -13,6 +13,7 @@ from hookgate import __version__
 from hookgate.audit.checkpoint import TYPE as CHECKPOINT
 from hookgate.audit.checkpoint import CheckpointLine
 from hookgate.audit.finding import Verification
+from hookgate.audit.report.columns import Columns
 from hookgate.audit.report.coverage import Coverage, when
 from hookgate.audit.report.index import JournalIndex
 from hookgate.audit.report.matching import Matching
@@ -94,10 +95,16 @@ class _Maker:
         # Rows that come while the report is made have no line in the index.
         until = min(scope.until, now)
         later = min(scope.until + _ENDS_WITHIN, now)
-        for number, entry in enumerate(self._store.entries(Filter(since=scope.since, until=later)), 1):
+        wanted = Filter(since=scope.since, until=later)
+        columns = Columns(self._store, wanted)
+        for number, entry in enumerate(self._store.entries(wanted), 1):
             self._decision(entry.instance, entry.seq, self._rows.taken(entry))
+            if differing := columns.differing(entry):
+                self._rows.misleads(entry, differing)
             if number % 1000 == 0:
                 self._progress("reading the store", 1000)
+        columns.end()
+        self._rows.without_record(columns.without_record)
         for entry in self._service_entries(scope.since, until):
             self._happened(entry.instance, self._rows.taken(entry))
         for entry in self._rows.lacking(self._store.spans()):
@@ -246,8 +253,10 @@ def _findings(journal: Verification | None, check: RowCheck) -> Iterator[str]:
         yield f"The journal does not verify: {journal.found} findings."
     if check.edited:
         yield f"{check.edited} rows of the store are not what was recorded. Where the journal has the record, the report goes by it."
+    if check.misleading:
+        yield f"{check.misleading} rows of the store are found by something else than their records say. The report goes by the records."
     if check.unknown:
-        yield f"{check.unknown} rows of the store have no line in the journal that holds."
+        yield f"{check.unknown} rows of the store have no record, or no line in the journal that holds."
     if check.missing:
         yield f"{check.missing} records of the journal are missing in the store. The report has them from the journal."
 

@@ -86,7 +86,8 @@ class EditedRow(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     id: str
     time: str
-    #: `edited`, `unknown` (the journal has no such line), `missing` (the store has no such row).
+    #: `edited`; `misleading` (searches find it by something else than its record says); `unknown` (the journal has no such
+    #: line); `missing` (the store has no such row).
     what: str
     #: Fields that differ.
     fields: tuple[str, ...] = ()
@@ -103,6 +104,8 @@ class RowCheck(msgspec.Struct, frozen=True, kw_only=True):
     #: Not compared, since retention has removed their lines; their own hashes were checked.
     removed: int
     edited: int
+    misleading: int
+    #: Also rows that no record is behind.
     unknown: int
     missing: int
     #: Lines that are newer than all that the store has: not delivered yet. The report has them from the journal.

@@ -21,7 +21,11 @@ class Rows:
         self._index = index
         self._examples: list[EditedRow] = []
         self._counts = dict.fromkeys(
-            ("rows", "compared", "without_journal", "removed", "edited", "unknown", "missing", "not_delivered"), 0
+            (
+                *("rows", "compared", "without_journal", "removed"),
+                *("edited", "misleading", "unknown", "missing", "not_delivered"),
+            ),
+            0,
         )
 
     def taken(self, entry: Entry) -> dict[str, Any]:
@@ -44,6 +48,14 @@ class Rows:
         if not is_reduced(entry) or record.get("hash") != expected:
             self._wrong(entry, "edited", _differing(line, record))
         return line
+
+    def misleads(self, entry: Entry, columns: tuple[str, ...]) -> None:
+        """Takes note of a row whose columns say something else than its record."""
+        self._wrong(entry, "misleading", columns)
+
+    def without_record(self, rows: int) -> None:
+        """Takes note of rows that no record is behind."""
+        self._counts["unknown"] += rows
 
     def lacking(self, delivered: tuple[Span, ...]) -> Iterator[Entry]:
         """Gives, from the journal, the records that the store should have and has not; `delivered` is what it was given."""

@@ -85,7 +85,8 @@ def _round_up(count: int) -> int:
     size = 1
     while size * 10 < count:
         size *= 10
-    return next((size * step for step in (1, 2, 3, 5, 6, 8, 10) if size * step >= count), max(1, count))
+    steps = (size * tenths // 10 for tenths in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100))
+    return next((step for step in steps if step >= count), max(1, count))
 
 
 def _label(begin: str, seconds: int) -> str:
