@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hookgate.audit import schema
 from hookgate.audit.reconcile import Violation
 from hookgate.audit.record import Record, ServiceRecord
 from hookgate.errors import ErrorKind
@@ -23,6 +24,16 @@ SETTINGS = list(tables.settings())
 def test_a_pages_tables_are_those_that_the_code_gives(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text == tables.renewed(text), "out of date: python -m tests.docs.tables --write"
+
+
+def test_the_schema_of_records_is_the_one_that_the_code_gives_and_knows_every_type() -> None:
+    text = tables.RECORD_SCHEMA.read_text(encoding="utf-8")
+    assert text == tables.record_schema_text(), "out of date: python -m tests.docs.tables --write"
+    assert set(schema.DETAILS) == set(words.SERVICE_RECORDS)
+    for kind, fields in code.service_records().items():
+        for name in Violation if kind == "violation.value" else (kind,):
+            if name != Violation.UNASKED or kind != "violation.value":
+                assert list(schema.DETAILS[name]) == fields, name
 
 
 def test_every_table_stands_on_one_page() -> None:
