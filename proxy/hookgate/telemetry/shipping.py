@@ -90,7 +90,7 @@ class ShipMetrics:
         )
         self.last_success_age = Gauge(
             "hookgate_ship_last_success_age_seconds",
-            "Since a shipper delivered something last. Checkpoints are delivered, too: at least one in ten seconds.",
+            "Since a shipper delivered something last, or else since the start. Checkpoints are delivered, too: at least one in ten seconds.",
             ["shipper"],
             registry=registry,
         )
@@ -98,9 +98,11 @@ class ShipMetrics:
 
     def expect(self, *shippers: str) -> None:
         """Makes the series of these shippers, so that the first failure of one is seen to be an increase."""
+        at = time.monotonic()
         for name in shippers:
-            for metric in (self.lag_records, self.lag_seconds, self.last_success_age):
-                metric.labels(name)
+            self.lag_records.labels(name)
+            self.lag_seconds.labels(name)
+            self.last_success_age.labels(name).set_function(lambda: time.monotonic() - at)
             for counter in (self.shipped, self.failures, self.refused, self.dropped):
                 counter.labels(name)
 

@@ -16,6 +16,8 @@ _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.1, 30.0
 _LOG_AGAIN_SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 _ERROR_CHARACTERS = 300
+#: So often a sink's code may stumble over one record, before it is tried with less of it.
+_STUMBLES = 3
 
 
 class Outcome(Enum):
@@ -64,6 +66,7 @@ class Delivery:
 
     async def send(self, batch: Sequence[Shipment]) -> Outcome:
         """Delivers a batch. Raises GivenUpError once it was told to end and the sink fails."""
+        stumbles = 0
         while True:
             ending = self._ending.is_set()
             try:
@@ -81,9 +84,13 @@ class Delivery:
                     return Outcome.TOO_MUCH
             except SinkError as error:
                 await self.failed(str(error), ending=ending)
+            except OSError as error:
+                await self.failed(error.strerror or type(error).__name__, ending=ending)
             except Exception as error:  # noqa: BLE001 (a record that the sink's code stumbles over, or a fault of that code)
                 await self.failed(type(error).__name__, ending=ending)
-                return Outcome.TOO_MUCH
+                stumbles += 1
+                if len(batch) > 1 or stumbles == _STUMBLES:
+                    return Outcome.TOO_MUCH
             else:
                 self._succeeded()
                 return Outcome.TAKEN
