@@ -55,8 +55,8 @@ _OURS = frozenset(
 )
 #: Members that name a value beside them, as environment variables are often given.
 _NAMING, _NAMED_VALUE = ("name", "key"), "value"
-_DIGEST_CHARACTERS = 12
-_CUT_DIGEST_CHARACTERS = 32
+#: As much of a digest as is told.
+DIGEST_CHARACTERS, CUT_DIGEST_CHARACTERS = 12, 32
 #: Around the number of a mark while the forms are looked for; private-use characters, taken out of the text first.
 _OPEN, _CLOSE, _UNKNOWN = "\ue000", "\ue001", "\ufffd"
 _MARKED = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
@@ -126,7 +126,7 @@ class Redactor:
             # What a secret was cut off from by the window's own end may be no form any more: it must not be shown.
             end = min(CUT_CHARACTERS, max(settled, len(window) - (self._window - CUT_CHARACTERS)))
         budget.cut = True
-        digest = self._digests.of_text(Purpose.TEXT, text)[:_CUT_DIGEST_CHARACTERS]
+        digest = self._digests.of_text(Purpose.TEXT, text)[:CUT_DIGEST_CHARACTERS]
         return f"{window[:end]}… (cut, {len(text)} characters, {digest})"
 
     def _without_secrets(self, text: str, budget: "Budget") -> tuple[str, int]:
@@ -215,7 +215,7 @@ class Redactor:
     def _mark(self, kind: str, secret: str, budget: "Budget") -> str:
         if not budget.digest():
             return f"[redacted:{kind}]"
-        return f"[redacted:{kind}:{self._digests.of_text(Purpose.SECRET, secret)[:_DIGEST_CHARACTERS]}]"
+        return f"[redacted:{kind}:{self._digests.of_text(Purpose.SECRET, secret)[:DIGEST_CHARACTERS]}]"
 
 
 class Budget:

@@ -21,6 +21,7 @@ from hookgate.audit.segments import segment_paths
 from hookgate.audit.signing import public_key
 from hookgate.audit.tail import Tail
 from hookgate.audit.verify import verify as verified
+from hookgate.commands.digest import digest, schema
 from hookgate.commands.export import export
 from hookgate.commands.fault import stop_with
 from hookgate.commands.report import report
@@ -32,7 +33,7 @@ from hookgate.harmless import harmless
 
 app = typer.Typer(help="Verify the journal of records, and look into it.", no_args_is_help=True)
 
-for _command in (search, session, show, stats, export, report):
+for _command in (search, session, show, stats, export, report, digest, schema):
     app.command()(_command)
 
 _NOT_INTACT = 5
