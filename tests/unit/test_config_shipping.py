@@ -50,7 +50,7 @@ def test_no_two_write_the_same_file(tmp_path: Path) -> None:
         ({**KAFKA, "brokers": ["kafka"]}, "brokers[0]: expected host:port, got 'kafka'"),
         ({**KAFKA, "ca": __file__}, "ca: has no effect without tls: true"),
         ({**KAFKA, "username": "x"}, "username: and password go together"),
-        ({"type": "file", "path": "/none/out"}, "path: no such directory: /none"),
+        ({"type": "file", "path": "/tmp"}, "path: /tmp is a directory: name a file in it"),
         (
             {"type": "file", "path": "/audit/segments/x"},
             "path: /audit/segments/x is in audit.directory, which is the journal's own",
@@ -74,4 +74,4 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(
 
 
 def test_files_are_not_looked_for_where_shippers_run_elsewhere() -> None:
-    assert faults({"type": "file", "path": "/none/out"}, supervise=False) == []
+    assert faults({"type": "http", "url": "https://c/", "ca": "/none.pem"}, supervise=False) == []

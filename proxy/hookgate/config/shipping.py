@@ -72,9 +72,8 @@ def _surroundings(shipper: AnyShipper) -> list[str]:
     if module is not None and importlib.util.find_spec(module) is None:
         kind = shipper.__struct_config__.tag
         return [f"type: {kind} needs the module {module}: pip install 'hookgate[{kind}]'"]
-    if isinstance(shipper, FileShipper):
-        directory = Path(shipper.path).parent
-        return [] if directory.is_dir() else [f"path: no such directory: {directory}"]
+    if isinstance(shipper, FileShipper) and Path(shipper.path).is_dir():
+        return [f"path: {shipper.path} is a directory: name a file in it"]
     ca = getattr(shipper, "ca", None)
     return [f"ca: no such file: {ca}"] if ca is not None and not Path(ca).is_file() else []
 
