@@ -10,17 +10,21 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 import trustme
 
+from hookgate.audit.shipping.fleet import Fleet
 from hookgate.audit.shipping.shipment import Shipment, Sink, SinkError, SinkRefusedError
 from hookgate.audit.sinks.http import HttpSink
 from hookgate.audit.sinks.otlp import OtlpSink
 from hookgate.audit.sinks.post import BODY_BYTES
+from hookgate.config.audit import Audit
 from hookgate.config.shippers import HttpShipper, OtlpShipper
 from tests.support.collectors import PUT_OFF, REFUSED, Collector, Trouble
 from tests.support.couriers import delivered
+from tests.support.laid import LaidJournal
 from tests.support.shipments import INSTANCE, batch, decision, service, shipments
-from tests.support.wait import free_port
+from tests.support.wait import free_port, until
 
 TOKEN, USER, PASSWORD = "header-token-never-told", "name-in-the-url", "password-in-the-url-never-told"
 PATHS = {"ndjson": "/ndjson", "array": "/array", "splunk_hec": "/hec", "elastic_bulk": "/_bulk", "otlp": "/v1/logs"}
@@ -310,3 +314,48 @@ async def test_whom_a_sink_trusts_is_what_its_file_says(tmp_path: Path) -> None:
     for name, why in (("missing.pem", "No such file"), ("broken.pem", "no PEM file")):
         with pytest.raises(SinkError, match=f"ca: .*{name}: {why}"):
             await sink_to(collector, "otlp", ca=str(tmp_path / name)).open()
+
+
+async def test_shippers_of_one_journal_bring_all_of_it_through_freezing_killing_and_starting_again(
+    collector: Collector, tmp_path: Path
+) -> None:
+    journal = LaidJournal(tmp_path)
+    journal.fill(400)
+    forms = {"ndjson": "/ndjson", "elastic_bulk": "/index/_bulk", "splunk_hec": "/hec"}
+    common = {"batch_records": 20, "timeout_seconds": 0.5}
+    tree = [
+        {"type": "http", "name": form, "body": form, "url": collector.url(path), **common}
+        for form, path in forms.items()
+    ]
+    tree.append({"type": "otlp", "url": collector.url("/v1/logs"), **common})
+    audit = msgspec.convert({"directory": str(tmp_path), "shippers": tree}, Audit)
+    fleet = Fleet(audit, structlog.get_logger(), patience_seconds=60)
+    fleet.open()
+    shipping = asyncio.create_task(fleet.run())
+    await asyncio.to_thread(until, lambda: len(collector.records) > 100, what="the first records")
+    collector.freeze()
+    journal.fill(100)
+    async with asyncio.timeout(30):
+        while not all("no answer" in one.error for one in (await fleet.status()).shippers):  # noqa: ASYNC110 (it tells nobody)
+            await asyncio.sleep(0.02)
+    collector.thaw()
+    await asyncio.to_thread(until, lambda: len(collector.records) > 500, what="more records")
+    collector.kill()
+    journal.fill(100)
+    collector.start()
+    fleet.end(is_closed=True)
+    async with asyncio.timeout(60):
+        await shipping
+    fleet.close()
+    expected = {json.loads(line)["id"] for line in journal.lines}
+    for path in (*forms.values(), "/v1/logs"):
+        assert {record["id"] for record in collector.records if record["path"] == path} == expected
+    bulk = [record["id"] for record in collector.records if record["path"] == forms["elastic_bulk"]]
+    assert len(bulk) == len(expected)
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://a:99999/", "https:///path", "http://"])
+async def test_an_address_that_is_none_is_told(address: str) -> None:
+    sink = HttpSink(msgspec.convert({"type": "http", "url": address}, HttpShipper))
+    with pytest.raises(SinkError, match="`url` is no address"):
+        await sink.open()

@@ -174,7 +174,7 @@ class _Server:
     def _take_operations(self, path: str, headers: dict[str, str], body: bytes) -> web.Response:
         assert body.endswith(b"\n")
         lines = [json.loads(line) for line in body[:-1].split(b"\n")]
-        there = {json.loads(line)["id"] for line in self._lines()}
+        there = {record["id"] for record in map(json.loads, self._lines()) if record["path"] == path}
         items, new = [], []
         for action, document in zip(lines[::2], lines[1::2], strict=True):
             (name,) = action

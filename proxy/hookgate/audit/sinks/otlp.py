@@ -24,7 +24,8 @@ _SEVERITIES = {
     **dict.fromkeys(("deny", "ask", "defer", "no_match"), _WARN),
     "error": _ERROR,
     **dict.fromkeys(
-        ("enforcement_violated", "executed_differs", "unasked", "gap", "policy_lost", "key_changed"), _ERROR
+        ("enforcement_violated", "executed_differs", "unasked", "gap", "policy_lost", "key_changed", "shipper_skipped"),
+        _ERROR,
     ),
     **dict.fromkeys(("undelivered", "journal_repair", "answer", "canary", "shipper_refused"), _WARN),
 }

@@ -73,7 +73,10 @@ class Poster:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._url = URL(target.url)
+        try:
+            self._url = URL(target.url)
+        except ValueError:
+            self._url = URL()
         self._session: aiohttp.ClientSession | None = None
         #: What is told of the address.
         self.place = self._url.host or "the sink"
@@ -81,7 +84,7 @@ class Poster:
             self.place += f":{self._url.explicit_port}"
 
     def open(self) -> None:
-        """Makes ready; connects to nothing. Raises SinkError where the authorities can't be read."""
+        """Makes ready; connects to nothing. Raises SinkError where the address is none, or the authorities can't be read."""
         if self._session is None:
             self._session = self._made()
 
@@ -136,6 +139,8 @@ class Poster:
         return harmless(" ".join(plain[: 4 * _SAID_CHARACTERS].split()), _SAID_CHARACTERS)
 
     def _made(self) -> aiohttp.ClientSession:
+        if not self._url.host:
+            raise SinkError("`url` is no address: https://HOST:PORT/PATH")
         verified = context(self._target.ca) if self._url.scheme == "https" else True
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=1, ssl=verified),
