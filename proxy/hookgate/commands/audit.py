@@ -27,6 +27,7 @@ from hookgate.commands.fault import stop_with
 from hookgate.commands.report import report
 from hookgate.commands.screen import record_line
 from hookgate.commands.search import search, session
+from hookgate.commands.ship_left import ship_left
 from hookgate.commands.show import show
 from hookgate.commands.stats import stats
 from hookgate.harmless import harmless
@@ -35,6 +36,7 @@ app = typer.Typer(help="Verify the journal of records, and look into it.", no_ar
 
 for _command in (search, session, show, stats, export, report, digest, schema):
     app.command()(_command)
+app.command("ship")(ship_left)
 
 _NOT_INTACT = 5
 _SHOWN = 30
