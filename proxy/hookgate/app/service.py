@@ -209,7 +209,7 @@ class Service:
         retention = Retention(Path(audit.directory), self._journal, retention_terms(audit), self._watch)
         for name in shipper_names(audit):
             self.metrics.journal_dropped.labels(name)
-        self._journal.on_segment(retention.wake)
+        self._journal.on_want_of_room(retention.wake)
         retention.start()
         return retention
 

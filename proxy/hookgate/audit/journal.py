@@ -90,9 +90,10 @@ class Journal:
             self._patience_seconds = 0.0
         self._thread.start()
 
-    def on_segment(self, call: Callable[[], None]) -> None:
-        """Has this called, on the journal's thread, whenever another segment was begun."""
-        self._ledger.begun = call
+    def on_want_of_room(self, call: Callable[[], None]) -> None:
+        """Has this called, on the journal's thread, when another segment was begun, and every so often while nothing can be
+        written for want of room."""
+        self._ledger.wanting = call
 
     def append(self, line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
         """Queues a record of a type: a JSON object with its line end. The future is done when it is written, and fails with

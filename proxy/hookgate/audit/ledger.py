@@ -71,8 +71,8 @@ class Ledger:
         #: Size of the segments before the one that is written.
         self._before_bytes = 0
         self._measured_at = 0.0
-        #: Called, on the journal's thread, when another segment was begun.
-        self.begun: Callable[[], None] = lambda: None
+        #: Called, on the journal's thread, when another segment was begun, and every so often while there is no room.
+        self.wanting: Callable[[], None] = lambda: None
         #: What this run has to say first, until it is written.
         self._own: Batch = ()
         self._checkpoint_at = self._checkpoint_wall = 0.0
@@ -198,6 +198,7 @@ class Ledger:
             return
         if time.monotonic() - self._measured_at >= _RETRY_SECONDS:
             self._measure()
+            self.wanting()
         if self._before_bytes + self._segment.end + size >= bound:
             if not self._segment.end:
                 # What is before it can only be removed if something tells where the chain goes on.
@@ -252,7 +253,8 @@ class Ledger:
         )
 
     def _append(self, batch: Batch, *, checkpoint: bool) -> None:
-        """A gap comes first of all; a checkpoint comes behind the journal's own records and before those of others."""
+        """A gap comes first of all, but for the line that a chain begins with; a checkpoint comes behind the journal's own
+        records and before those of others."""
         loss, own = self._gap.so_far(), self._own
         if loss is not None:
             gap = service_line(
@@ -260,7 +262,8 @@ class Ledger:
                 {"since": loss.since, "until": loss.until, "answers": loss.answers, "records": loss.records},
                 instance=self.instance,
             )
-            own = [(gap, Entry("gap")), *own]
+            at = 0 if self._end.seq else len(own)
+            own = [*own[:at], (gap, Entry("gap")), *own[at:]]
         checkpoint = checkpoint or bool(own)
         lines: list[bytes] = []
         end = self._end
@@ -309,7 +312,7 @@ class Ledger:
         self._syncer.retire(full.file)
         with suppress(OSError):
             self._measure()
-        self.begun()
+        self.wanting()
 
     def _take_up_again(self) -> None:
         """Somebody has removed the segment that is written, perhaps with the whole directory: what follows must not go where
