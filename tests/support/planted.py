@@ -13,6 +13,8 @@ _RANDOM = random.Random(7)
 _ALNUM = string.ascii_letters + string.digits
 #: Without them a request would be no such event any more.
 _KEPT = frozenset({"hook_event_name", "permission_mode"})
+#: With a longer name, a request is none that can be decided about.
+_SHORT = frozenset({"tool_name"})
 #: As much of a secret as nobody may find; shorter parts of texts occur by chance.
 _TELLING_CHARACTERS = 8
 
@@ -117,7 +119,9 @@ def events() -> tuple[Recorded, ...]:
 
 def planted(body: dict[str, Any], give: Callable[[], str]) -> dict[str, Any]:
     """Gives a payload with what `give` gives in each of its texts, and nested input of an MCP tool besides."""
-    found = {key: value if key in _KEPT else _with(value, give) for key, value in body.items()}
+    found = {key: value if key in _KEPT | _SHORT else _with(value, give) for key, value in body.items()}
+    for key in _SHORT & body.keys():
+        found[key] = next(text for text in iter(give, None) if len(text) < 500)
     if "tool_input" in body:
         found["tool_input"] |= {
             "nested": {"servers": [{"env": {"A": give()}}, {"args": ["run", give()]}], give(): "as a name"},
