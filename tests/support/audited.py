@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hookgate.audit.chain import BEGINNING, linked
 from hookgate.audit.journal import Journal
 from hookgate.audit.shipping.shipment import Shipment
 from hookgate.audit.store.file import StoreFile
@@ -160,10 +161,19 @@ def shipments(directory: Path) -> list[Shipment]:
     ]
 
 
-def stored(directory: Path, *, without: Iterable[int] = ()) -> Path:
-    """Fills the journal's store but for some lines. Gives its path."""
-    path, lacking = directory / "store.sqlite", set(without)
+def chained(records: Iterable[dict[str, Any]], instance: str = "chain-1") -> list[Shipment]:
+    """Gives records as lines of a chain that no journal holds."""
+    end, found = BEGINNING, []
+    for record in records:
+        line, end = linked(end, msgspec.json.encode(record) + b"\n")
+        found.append(Shipment(line=line[:-1], seq=end.seq, hash=end.hash.decode(), instance=instance))
+    return found
+
+
+def stored(directory: Path, found: Iterable[Shipment] | None = None) -> Path:
+    """Makes a directory's store, of some lines or all of its journal. Gives its path."""
+    path = directory / "store.sqlite"
     store = StoreFile(path)
-    store.write([one for one in shipments(directory) if one.seq not in lacking])
+    store.write(list(shipments(directory) if found is None else found))
     store.close()
     return path
