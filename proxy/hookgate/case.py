@@ -18,6 +18,7 @@ from hookgate.identity.principal import Principal
 from hookgate.outcome import Mode, Outcome
 from hookgate.pdp.decision import Decision
 
+_NO_RESPONSE = memoryview(b"")
 _NOWHERE, _NO_LABELS, _NO_SUMS, _NOT_ENDED = Origin(), Labels(), Sums(), Ending()
 
 
@@ -33,14 +34,15 @@ class Case:
     labels: Labels = _NO_LABELS
     level: Level = Level.REDACTED
     sums: Sums = _NO_SUMS
-    #: The digest of a large body, under way.
-    digested: "asyncio.Future[str] | None" = None
+    #: The digests of a large body and of a tool's large response, under way.
+    body_digested: "asyncio.Future[str] | None" = None
+    response_digested: "asyncio.Future[str] | None" = None
     principal: Principal | None = None
     event: HookEvent | None = None
     #: The event's entry, also where only a hint of it could be found.
     spec: EventSpec | None = None
-    #: Where the tool's response stands in the body, if it was looked for.
-    response: tuple[int, int] | None = None
+    #: What the tool gave back, as it stands in the body.
+    response: memoryview = _NO_RESPONSE
     facts: Facts | None = None
     decision: Decision | None = None
     policy_version: str = ""

@@ -11,7 +11,7 @@ import structlog
 from hookgate.audit.digest import Digests, Purpose
 from hookgate.audit.error import JournalError
 from hookgate.audit.level import Levels
-from hookgate.audit.payload import Sums, ending_of, sums_of
+from hookgate.audit.payload import Sums, ending_of, response_in, sums_of
 from hookgate.audit.reconcile import Calls, Sighting, Violation
 from hookgate.audit.record import Origin, Record, ServiceRecord, now
 from hookgate.audit.redact import Redactor
@@ -149,9 +149,7 @@ class Gate:
         return self._error_answer(case)
 
     async def _steps(self, case: Case, request: HookRequest) -> Answer:
-        if len(request.body) > _DIGESTED_AT_ONCE_BYTES:
-            loop = asyncio.get_running_loop()
-            case.digested = loop.run_in_executor(None, self._digests.of, Purpose.BODY, request.body)
+        case.body_digested = self._begin_digest(Purpose.BODY, request.body)
         case.labels = labels_from(request.headers)
         principal = self._identify(case, request)
         if request.fault is not None:
@@ -162,7 +160,9 @@ class Gate:
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
             read = await self._reader.read(request.body)
             event = event_from(read)
-            case.event, case.spec, case.response = event, event.spec, read.response
+            case.event, case.spec = event, event.spec
+            case.response = response_in(request.body, event, read.response)
+            case.response_digested = self._begin_digest(Purpose.RESPONSE, case.response)
             scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
             if not self._canary.trusted:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
@@ -254,9 +254,8 @@ class Gate:
         fault, is_counted = "", False
         lost_as = Outcome.ERROR if self._config.audit.required else case.outcome
         try:
-            if case.digested is not None:
-                async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
-                    case.sums = Sums(body_digest=await case.digested)
+            if case.body_digested is not None:
+                case.sums = await self._digested(case, max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS))
             line, record = await self._line(case, request, intended, sent, deadline)
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
             written = self._journal.append(line, record.type, lost_as.value)
@@ -305,13 +304,29 @@ class Gate:
             changes = verdict is not None and sent.opinion in (Opinion.ALLOW, Opinion.ASK)
             case.sums = sums_of(
                 event,
-                request.body,
                 self._digests,
                 body_digest=body_digest,
                 response=case.response,
+                response_digest=case.sums.response_digest,
                 changed=verdict.updated_input if verdict is not None and changes else None,
             )
         return self._scribe.decision(record_of(case, intended, sent))
+
+    def _begin_digest(self, purpose: Purpose, content: bytes | bytearray | memoryview) -> asyncio.Future[str] | None:
+        """Begins with a large one's digest: it is done when the PDP has answered."""
+        if len(content) <= _DIGESTED_AT_ONCE_BYTES:
+            return None
+        return asyncio.get_running_loop().run_in_executor(None, self._digests.of, purpose, content)
+
+    @staticmethod
+    async def _digested(case: Case, deadline: float) -> Sums:
+        """Gives the digests that were begun; without one that is not done in time, it is made where it is needed."""
+        body = response = ""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                body = await case.body_digested if case.body_digested is not None else ""
+                response = await case.response_digested if case.response_digested is not None else ""
+        return Sums(body_digest=body, response_digest=response)
 
     def _unrecorded(self, case: Case, fault: str, sent: Answer, *, is_counted: bool) -> Answer:
         """Gives what is answered without a record. One that may land yet is followed by what was really answered; one that

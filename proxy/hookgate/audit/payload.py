@@ -17,7 +17,9 @@ _ELSEWHERE = frozenset(
         *("duration_ms", "is_interrupt"),
     )
 )
-_SPACE = b" \t\r\n"
+_NOTHING = memoryview(b"")
+#: Clients put no space around it; however much there is, not more of it is looked at.
+_MAX_SPACE = 64
 _MAX_PARTS = 32
 _MAX_CALLS = 256
 _FAILURE = "PostToolUseFailure"
@@ -53,27 +55,41 @@ class _Responses(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw()
 
 
+def response_in(body: bytes | bytearray, event: HookEvent, span: tuple[int, int] | None) -> memoryview:
+    """Gives the JSON of what a tool gave back, as it stands in the body; empty for other events. `span` is where it was seen
+    already."""
+    name = _RESPONSES.get(event.name)
+    if name is None:
+        return _NOTHING
+    if name != "tool_response" or span is None:
+        return memoryview(getattr(msgspec.json.decode(body, type=_Responses), name))
+    begin, end = span
+    head, tail = bytes(body[begin : begin + _MAX_SPACE]), bytes(body[max(begin, end - _MAX_SPACE) : end])
+    return memoryview(body)[begin + len(head) - len(head.lstrip()) : end - len(tail) + len(tail.rstrip())]
+
+
 def sums_of(
     event: HookEvent,
-    body: bytes | bytearray,
     digests: Digests,
     *,
     body_digest: str,
-    response: tuple[int, int] | None,
-    changed: dict[str, Any] | None,
+    response: memoryview,
+    response_digest: str = "",
+    changed: dict[str, Any] | None = None,
 ) -> Sums:
-    """Gives an event's. `response` is where its tool's response stands in the body, if that is known already; `changed` is the
-    input that a policy put in the place of the client's."""
+    """Gives an event's. `response` is what its tool gave back, with its digest if that is made already; `changed` is the input
+    that a policy put in the place of the client's."""
     payload = event.payload
-    given = _response(event, body, response)
+    if len(response) and not response_digest:
+        response_digest = digests.of(Purpose.RESPONSE, response)
     return Sums(
         body_digest=body_digest,
         input_digest=digests.of_json(Purpose.INPUT, event.tool_input) if "tool_input" in payload else "",
         changed_digest=digests.of_json(Purpose.INPUT, changed) if changed is not None else "",
-        response_bytes=len(given),
-        response_digest=digests.of(Purpose.RESPONSE, given) if len(given) else "",
+        response_bytes=len(response),
+        response_digest=response_digest,
         calls=_calls(payload.get("tool_calls"), digests) if event.name == "PostToolBatch" else (),
-        content_bytes=_sizes(payload, _RESPONSES.get(event.name, ""), len(given)),
+        content_bytes=_sizes(payload, _RESPONSES.get(event.name, ""), len(response)),
     )
 
 
@@ -101,20 +117,6 @@ def mcp_server_of(event: HookEvent) -> tuple[str, str]:
     if isinstance(server, dict):
         return _text(server.get("name")), _text(server.get("source"))
     return _text(name), ""
-
-
-def _response(event: HookEvent, body: bytes | bytearray, span: tuple[int, int] | None) -> memoryview | bytes:
-    name = _RESPONSES.get(event.name)
-    if name is None:
-        return b""
-    if name == "tool_response" and span is not None:
-        begin, end = span
-        while begin < end and body[begin] in _SPACE:
-            begin += 1
-        while begin < end and body[end - 1] in _SPACE:
-            end -= 1
-        return memoryview(body)[begin:end]
-    return bytes(getattr(msgspec.json.decode(body, type=_Responses), name))
 
 
 def _sizes(payload: dict[str, Any], response: str, response_bytes: int) -> dict[str, int]:
