@@ -91,7 +91,7 @@ async def test_what_arrives_is_the_line_itself_in_the_forms_that_leave_it_alone(
         await shipped(sink_to(collector, form, gzip=form == "array"), [line])
     plain, array, event = [record["document"] for record in collector.records]
     assert plain == array == event["event"] == line.record
-    assert (event["sourcetype"], event["fields"]["hookgate_seq"]) == ("hookgate:audit", 1)
+    assert (event["sourcetype"], event["fields"]["record_seq"]) == ("hookgate:audit", 1)
 
 
 async def test_an_index_gets_no_field_whose_name_is_the_callers_choice(collector: Collector) -> None:

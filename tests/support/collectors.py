@@ -168,7 +168,7 @@ class _Server:
                 return web.json_response({"text": "Invalid data format", "code": 6}, status=400)
             events.append(event)
             text = text[end:].lstrip()
-        self._keep(path, headers, [(event["fields"]["hookgate_id"], event) for event in events])
+        self._keep(path, headers, [(event["fields"]["record_id"], event) for event in events])
         return web.json_response({"text": "Success", "code": 0})
 
     def _take_operations(self, path: str, headers: dict[str, str], body: bytes) -> web.Response:

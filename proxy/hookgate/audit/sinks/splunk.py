@@ -20,7 +20,7 @@ _SUCCESS = 0
 
 
 def event(shipment: Shipment, form: Format, index: str) -> bytes:
-    """Gives a line as an event. The collector knows no identity: the indexed field `hookgate_id` is there to `dedup` by."""
+    """Gives a line as an event. The collector knows no identity: the indexed field `record_id` is there to `dedup` by."""
     record = content(shipment)
     envelope: dict[str, Any] = {
         "time": microseconds(record) / 1_000_000,
@@ -28,9 +28,9 @@ def event(shipment: Shipment, form: Format, index: str) -> bytes:
         "sourcetype": "hookgate:ocsf" if form is Format.OCSF else "hookgate:audit",
         "event": msgspec.Raw(encoded(shipment, form)),
         "fields": {
-            "hookgate_id": identity(shipment),
-            "hookgate_instance": shipment.instance,
-            "hookgate_seq": shipment.seq,
+            "record_id": identity(shipment),
+            "record_instance": shipment.instance,
+            "record_seq": shipment.seq,
         },
     }
     if host := text(record, "host"):
