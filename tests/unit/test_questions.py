@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from hookgate.audit.lag import lag_of
 from hookgate.audit.store.opening import open_store
@@ -23,7 +22,7 @@ from tests.support.journals import lines
 OK, FAULT, USAGE = 0, 1, 2
 
 
-def asked(directory: Path, command: str, *arguments: str | Path, **environment: str) -> Result:
+def asked(directory: Path, command: str, *arguments: str | Path | int, **environment: str) -> Result:
     """Runs a command on the trail in a directory."""
     words = ["audit", command, *map(str, arguments)]
     return CliRunner().invoke(app, words, env={"HOOKGATE__AUDIT__DIRECTORY": str(directory), **environment})

@@ -32,7 +32,8 @@ _ENDS_WITHIN = timedelta(hours=1)
 _UNENFORCED_TOLERANCE = timedelta(hours=1)
 _ERROR_TOLERANCE = timedelta(minutes=5)
 _SUBJECT_CHARACTERS = 2000
-_LOOKED_UP = 200
+#: Calls that do not add up and are named; more are not listed either.
+_MOST_CALLS = 1000
 #: What a report lists where nothing in particular is asked for.
 _HELD_BACK = frozenset(("deny", "ask", "defer"))
 _ENDS = {"PostToolUse": "ran", "PostToolUseFailure": "failed"}
@@ -89,12 +90,16 @@ class _Maker:
         self._errors = Stretches(_ERROR_TOLERANCE)
         self._until = _stamp(scope.until)
         self._may_have_reached = 0
+        #: Calls that do not add up, by the id of their decision: whose they are, and what they are about.
+        self._calls: dict[str, tuple[str, str] | None] = {}
 
     def run(self, now: datetime, journal: Verification | None, index: JournalIndex | None) -> Report:
         scope = self._scope
         # Rows that come while the report is made have no line in the index.
         until = min(scope.until, now)
         later = min(scope.until + _ENDS_WITHIN, now)
+        for entry in self._service_entries(scope.since, until):
+            self._happened(entry.instance, self._rows.taken(entry))
         wanted = Filter(since=scope.since, until=later)
         columns = Columns(self._store, wanted)
         for number, entry in enumerate(self._store.entries(wanted), 1):
@@ -105,16 +110,11 @@ class _Maker:
                 self._progress("reading the store", 1000)
         columns.end()
         self._rows.without_record(columns.without_record)
-        for entry in self._service_entries(scope.since, until):
-            self._happened(entry.instance, self._rows.taken(entry))
         for entry in self._rows.lacking(self._store.spans()):
             if entry.record.get("type") == "decision":
                 self._decision(entry.instance, entry.seq, entry.record)
             else:
                 self._happened(entry.instance, entry.record)
-        for violation in self._coverage.violations():
-            # A decision that only the journal has may have come after what was said of it.
-            self._scratch.violated(violation.decision, violation.type)
         return self._report(now, journal, index)
 
     def _service_entries(self, since: datetime, until: datetime) -> Iterator[Entry]:
@@ -132,6 +132,8 @@ class _Maker:
         ended = self._ended(record, time)
         if not inside:
             return
+        if (name := _text(record, "id")) in self._calls:
+            self._calls[name] = _call(record)
         self._counting.taken(record, at)
         self._coverage.decided(instance, time, _text(record, "host"))
         self._stretches(instance, time, at, record)
@@ -148,6 +150,8 @@ class _Maker:
         violation = self._coverage.happened(instance, record)
         if violation is not None:
             self._scratch.violated(violation.decision, violation.type)
+            if len(self._calls) < _MOST_CALLS:
+                self._calls.setdefault(violation.decision or violation.found_by, None)
 
     def _ended(self, record: dict[str, Any], time: str) -> bool:
         """Tells whether the record says how a call that is listed has ended, and takes note of that."""
@@ -212,17 +216,18 @@ class _Maker:
         )
 
     def _named(self, violations: tuple[ViolationRecord, ...]) -> Iterator[ViolationRecord]:
-        """Adds whose call it was, and what it was about."""
-        for number, violation in enumerate(violations):
+        """Adds whose call it was, and what it was about; that of a decision before the period is what the store says."""
+        for violation in violations:
             name = violation.decision or violation.found_by
-            entries = self._store.show(name) if name and number < _LOOKED_UP else ()
-            if entries:
-                record = entries[0].record
-                yield msgspec.structs.replace(
-                    violation, user=_text(record, "user"), subject=subject_of(record)[:_SUBJECT_CHARACTERS]
-                )
-            else:
-                yield violation
+            call = self._calls.get(name)
+            if call is None and name and (entries := self._store.show(name)):
+                call = _call(entries[0].record)
+            user, subject = call or ("", "")
+            yield msgspec.structs.replace(violation, user=user, subject=subject)
+
+
+def _call(record: dict[str, Any]) -> tuple[str, str]:
+    return _text(record, "user"), subject_of(record)[:_SUBJECT_CHARACTERS]
 
 
 def _access(instance: str, seq: int, record: dict[str, Any], matched: tuple[str, ...]) -> Access:

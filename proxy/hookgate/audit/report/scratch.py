@@ -13,10 +13,10 @@ from hookgate.audit.store.question import Count
 _SCHEMA = """
 CREATE TABLE access (
     number INTEGER PRIMARY KEY, id TEXT, time TEXT, outcome TEXT, session_id TEXT, tool_use_id TEXT, content BLOB,
-    ended TEXT DEFAULT '', ended_time TEXT DEFAULT '', ran_seconds REAL, violations TEXT DEFAULT ''
+    ended TEXT DEFAULT '', ended_time TEXT DEFAULT '', ran_seconds REAL
 );
+CREATE TABLE violation (decision TEXT, type TEXT, PRIMARY KEY (decision, type)) WITHOUT ROWID;
 CREATE INDEX access_call ON access (tool_use_id, session_id) WHERE tool_use_id != '';
-CREATE INDEX access_id ON access (id);
 CREATE INDEX access_time ON access (time, number);
 """
 
@@ -54,10 +54,8 @@ class Scratch:
         return changed.rowcount > 0
 
     def violated(self, decision: str, kind: str) -> None:
-        """Takes note of a violation that an access is about."""
-        self._database.execute(
-            "UPDATE access SET violations = trim(violations || ' ' || ?) WHERE id = ?", (kind, _storable(decision))
-        )
+        """Takes note of a violation; the access that it is about may come later."""
+        self._database.execute("INSERT OR IGNORE INTO violation VALUES (?, ?)", (_storable(decision), kind))
 
     def count(self) -> int:
         """Gives how many accesses there are."""
@@ -72,7 +70,9 @@ class Scratch:
     def accesses(self, most: int | None = None) -> Iterator[Access]:
         """Gives them by time, the oldest first."""
         rows = self._database.execute(
-            "SELECT content, ended, ended_time, ran_seconds, violations FROM access ORDER BY time, number LIMIT ?",
+            "SELECT content, ended, ended_time, ran_seconds, "
+            "(SELECT group_concat(type, ' ') FROM violation WHERE decision = access.id) "
+            "FROM access ORDER BY time, number LIMIT ?",
             (-1 if most is None else most,),
         )
         for content, ended, ended_time, seconds, violations in rows:
@@ -82,7 +82,7 @@ class Scratch:
                 ended=ended,
                 ended_time=ended_time,
                 ran_seconds=seconds,
-                violations=tuple(dict.fromkeys(violations.split())),
+                violations=tuple(sorted((violations or "").split())),
             )
 
     def close(self) -> None:
