@@ -223,6 +223,8 @@ async def test_it_ends_in_time_while_the_broker_is_frozen_and_leaves_nothing_run
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(sink.send(batch(5, first=1)), 0.1)
         await asyncio.wait_for(sink.close(), 8)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(sink_to(broker, topic).open(), 0.1)
     finally:
         broker.thaw()
     left = asyncio.all_tasks() - before

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from hookgate.audit.formats import encoded
-from hookgate.audit.formats.content import content, flattened, identity, mapping, text
+from hookgate.audit.formats.content import content, flattened, identity, mapping, microseconds, text
 from hookgate.audit.shipping.shipment import Shipment, SinkError, SinkRefusedError
 from hookgate.audit.sinks.post import Answer, Poster
 from hookgate.audit.sinks.taken import Taken
@@ -29,7 +29,8 @@ def operation(shipment: Shipment, form: Format, index: str) -> bytes:
     tool's input are the caller's choice. `@timestamp` is what data streams ask for.
     """
     record = content(shipment)
-    document: dict[str, Any] = {"@timestamp": text(record, "time") or "1970-01-01T00:00:00Z"}
+    # In milliseconds, and a number even where a damaged record's own time is none.
+    document: dict[str, Any] = {"@timestamp": microseconds(record) // 1000}
     document |= msgspec.json.decode(encoded(shipment, form)) if form is Format.OCSF else flattened(record)
     action: dict[str, Any] = {"_id": identity(shipment)}
     if index:

@@ -37,7 +37,7 @@ _PASSING = (
     UnknownTopicOrPartitionError,
 )
 #: How long a producer may take to end.
-_END_SECONDS = 2.0
+_END_SECONDS = 1.0
 
 
 class KafkaSink:
