@@ -55,8 +55,6 @@ class Case:
     pdp_seconds: float = 0.0
     total_seconds: float = 0.0
     extra_outputs: list[OutputRecord] = field(default_factory=list)
-    #: The tool's name without secrets, once the record is made.
-    shown_tool: str = ""
 
     @property
     def outcome(self) -> Outcome:

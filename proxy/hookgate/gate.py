@@ -2,21 +2,15 @@
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Callable
 
 import structlog
 
-from hookgate.audit.digest import Digests, Purpose
 from hookgate.audit.error import JournalError
-from hookgate.audit.level import Levels
-from hookgate.audit.payload import Sums, ending_of, response_in, sums_of
-from hookgate.audit.reconcile import Calls, Sighting, Violation
-from hookgate.audit.record import Origin, Record, ServiceRecord, now
-from hookgate.audit.redact import Redactor
-from hookgate.audit.scribe import Scribe
-from hookgate.case import Case, record_of
+from hookgate.audit.reconcile import Calls
+from hookgate.audit.record import Origin, Record
+from hookgate.case import Case
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
 from hookgate.exchange import HookRequest, Pdp, Reply, Trail
@@ -36,6 +30,7 @@ from hookgate.outcome import Mode, Outcome
 from hookgate.pdp.canary import Canary
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
+from hookgate.recorder import Recorder
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.tally import Tally
 
@@ -43,16 +38,13 @@ from hookgate.telemetry.tally import Tally
 _JOURNAL_SHARE, _JOURNAL_SECONDS = 0.15, 0.25
 #: What the journal is given where the deadline has passed already: uvloop's clock stands still while others work.
 _LEAST_JOURNAL_SECONDS = 0.05
-#: Larger bodies are digested by another thread, while the PDP is asked.
-_DIGESTED_AT_ONCE_BYTES = 256 * 1024
 #: As Cerbos calls the version where none is asked for.
 _DEFAULT_POLICY_VERSION = "default"
 
 
 class Gate:
-    """Decides one request after another. `observe` is called with each record (the development server's screen); `key` is that
-    of the journal's digests (32 bytes), `origin` what records say of where they come from, `calls` what is known of earlier
-    calls."""
+    """Decides one request after another. `observe` is called with each record (the development server's screen); `key`, `origin`
+    and `calls` are the recorder's."""
 
     def __init__(
         self,
@@ -75,12 +67,6 @@ class Gate:
         self._log = log
         self._canary = canary
         self._tally = Tally(metrics, log)
-        self._calls = calls or Calls(detect_unasked=config.audit.detect_unasked)
-        key = key or os.urandom(32)
-        self._digests = Digests(key)
-        self._scribe = Scribe(Redactor(key, config.audit.redaction))
-        self._levels = Levels(config.audit.levels)
-        self._origin = origin
         self._observe = observe
         self._slots = asyncio.Semaphore(config.decision.max_in_flight)
         #: What is made of a body that is not light takes up to a megabyte, and is held until the PDP has answered.
@@ -91,6 +77,16 @@ class Gate:
             cut_bytes=config.limits.tool_response_bytes,
             whole_bytes=config.pdp.max_request_bytes,
             turn=self._turn,
+        )
+        self._recorder = Recorder(
+            config.audit,
+            journal=journal,
+            metrics=metrics,
+            log=log,
+            turn=self._turn,
+            key=key,
+            origin=origin,
+            calls=calls,
         )
         #: With their scope: one scope may lack a policy that another has.
         self._kinds_with_policy: set[tuple[str, str]] = set()
@@ -109,17 +105,13 @@ class Gate:
 
     async def decide(self, request: HookRequest) -> Reply:
         """Gives the answer to one request. Never raises, never takes longer than the deadline, writes the record first."""
-        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body), origin=self._origin)
+        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body), origin=self._recorder.origin)
         self.in_flight += 1
         self._metrics.in_flight.set(self.in_flight)
         try:
             intended = await self._intended(case, request)
             sent = intended if case.mode is Mode.ENFORCE else EMPTY
             sent = await self._recorded(case, request, intended, sent)
-            try:
-                self._reconcile(case, sent)
-            except Exception as error:  # noqa: BLE001 (likewise)
-                self._log.error("internal", decision_id=case.id, exc_info=error)
             return Reply(sent.encode(), case.id)
         finally:
             self.in_flight -= 1
@@ -149,7 +141,7 @@ class Gate:
         return self._error_answer(case)
 
     async def _steps(self, case: Case, request: HookRequest) -> Answer:
-        case.body_digested = self._begin_digest(Purpose.BODY, request.body)
+        self._recorder.began(case, request)
         case.labels = labels_from(request.headers)
         principal = self._identify(case, request)
         if request.fault is not None:
@@ -161,8 +153,7 @@ class Gate:
             read = await self._reader.read(request.body)
             event = event_from(read)
             case.event, case.spec = event, event.spec
-            case.response = response_in(request.body, event, read.response)
-            case.response_digested = self._begin_digest(Purpose.RESPONSE, case.response)
+            self._recorder.read(case, request, read.response)
             scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
             if not self._canary.trusted:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
@@ -254,9 +245,7 @@ class Gate:
         fault, is_counted = "", False
         lost_as = Outcome.ERROR if self._config.audit.required else case.outcome
         try:
-            if case.body_digested is not None:
-                case.sums = await self._digested(case, max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS))
-            line, record = await self._line(case, request, intended, sent, deadline)
+            line, record = await self._recorder.line(case, request, intended, sent, deadline)
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
             written = self._journal.append(line, record.type, lost_as.value)
             async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
@@ -274,59 +263,16 @@ class Gate:
             sent = self._unrecorded(case, fault, sent, is_counted=is_counted)
         try:
             if fault or record is None:
-                _, record = self._scribe.decision(record_of(case, intended, sent))
-            case.shown_tool = record.tool
+                record = self._recorder.shown(case, intended, sent)
             self._tally.decided(record)
             self._observe(record)
         except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil an answer)
             self._log.error("internal", decision_id=case.id, exc_info=error)
+        try:
+            self._recorder.reconcile(case, sent, record.tool if record is not None else "")
+        except Exception as error:  # noqa: BLE001 (likewise)
+            self._log.error("internal", decision_id=case.id, exc_info=error)
         return sent
-
-    async def _line(
-        self, case: Case, request: HookRequest, intended: Answer, sent: Answer, deadline: float
-    ) -> tuple[bytes, Record]:
-        """Gives the record's line. Heavy records wait for their turn, but for none beyond the deadline."""
-        if len(request.body) > LIGHT_BYTES:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline), self._turn:
-                    return self._written(case, request, intended, sent)
-        return self._written(case, request, intended, sent)
-
-    def _written(self, case: Case, request: HookRequest, intended: Answer, sent: Answer) -> tuple[bytes, Record]:
-        event, verdict = case.event, case.verdict
-        case.level = self._levels.of(
-            event.name if event else case.spec.name if case.spec else "", event.tool if event else ""
-        )
-        body_digest = case.sums.body_digest or self._digests.of(Purpose.BODY, request.body)
-        if event is None:
-            case.sums = Sums(body_digest=body_digest)
-        else:
-            changes = verdict is not None and sent.opinion in (Opinion.ALLOW, Opinion.ASK)
-            case.sums = sums_of(
-                event,
-                self._digests,
-                body_digest=body_digest,
-                response=case.response,
-                response_digest=case.sums.response_digest,
-                changed=verdict.updated_input if verdict is not None and changes else None,
-            )
-        return self._scribe.decision(record_of(case, intended, sent))
-
-    def _begin_digest(self, purpose: Purpose, content: bytes | bytearray | memoryview) -> asyncio.Future[str] | None:
-        """Begins with a large one's digest: it is done when the PDP has answered."""
-        if len(content) <= _DIGESTED_AT_ONCE_BYTES:
-            return None
-        return asyncio.get_running_loop().run_in_executor(None, self._digests.of, purpose, content)
-
-    @staticmethod
-    async def _digested(case: Case, deadline: float) -> Sums:
-        """Gives the digests that were begun; without one that is not done in time, it is made where it is needed."""
-        body = response = ""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(deadline):
-                body = await case.body_digested if case.body_digested is not None else ""
-                response = await case.response_digested if case.response_digested is not None else ""
-        return Sums(body_digest=body, response_digest=response)
 
     def _unrecorded(self, case: Case, fault: str, sent: Answer, *, is_counted: bool) -> Answer:
         """Gives what is answered without a record. One that may land yet is followed by what was really answered; one that
@@ -346,40 +292,6 @@ class Gate:
             self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
         return sent
 
-    def _reconcile(self, case: Case, sent: Answer) -> None:
-        """Remembers what was judged, and compares it with what has run."""
-        event, denied = case.event, sent.opinion is Opinion.DENY
-        if event is None:
-            if not denied:
-                self._calls.missed()
-            return
-        sums, tool = case.sums, case.shown_tool
-        finding = self._calls.saw(
-            Sighting(
-                event=event.name,
-                decision_id=case.id,
-                at=time.time(),
-                session_id=event.session_id,
-                prompt_id=event.prompt_id,
-                tool=event.tool,
-                tool_use_id=event.tool_use_id,
-                input_digest=sums.input_digest,
-                changed_digest=sums.changed_digest,
-                denied=denied,
-                ran_seconds=ending_of(event).ran_seconds,
-                calls=sums.calls,
-            )
-        )
-        if finding is None:
-            return
-        violation = finding.violation
-        self._metrics.violations.labels(violation.value).inc()
-        self._log.error(violation.value, decision_id=finding.decision_id, tool=tool, found_by=case.id)
-        if violation is Violation.UNASKED:
-            self.note("unasked", {"found_by": case.id, "tool": event.tool, "tool_use_id": event.tool_use_id})
-        else:
-            self.note(violation.value, {"decision": finding.decision_id, "found_by": case.id, "tool": event.tool})
-
     def undelivered(self, decision_id: str) -> None:
         """Takes note that a client had gone before its answer was sent."""
         self._metrics.undelivered.inc()
@@ -388,15 +300,4 @@ class Gate:
 
     def note(self, kind: str, detail: dict[str, object]) -> None:
         """Queues a record about the service itself; nobody waits for it."""
-        try:
-            origin = self._origin
-            line = self._scribe.service(
-                ServiceRecord(
-                    type=kind, id=uuid7(), time=now(), instance=origin.instance, host=origin.host, detail=detail
-                )
-            )
-            written = self._journal.append(line, kind)
-        except Exception as error:  # noqa: BLE001 (likewise)
-            self._log.error("internal", exc_info=error)
-            return
-        written.add_done_callback(lambda done: done.exception())
+        self._recorder.note(kind, detail)

@@ -62,7 +62,11 @@ def response_in(body: bytes | bytearray, event: HookEvent, span: tuple[int, int]
     if name is None:
         return _NOTHING
     if name != "tool_response" or span is None:
-        return memoryview(getattr(msgspec.json.decode(body, type=_Responses), name))
+        try:
+            return memoryview(getattr(msgspec.json.decode(body, type=_Responses), name))
+        except msgspec.DecodeError:
+            # What one reader of JSON takes, another may not: better another form of it than none.
+            return memoryview(msgspec.json.encode(event.payload.get(name)))
     begin, end = span
     head, tail = bytes(body[begin : begin + _MAX_SPACE]), bytes(body[max(begin, end - _MAX_SPACE) : end])
     return memoryview(body)[begin + len(head) - len(head.lstrip()) : end - len(tail) + len(tail.rstrip())]

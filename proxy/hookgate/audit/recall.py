@@ -67,7 +67,8 @@ def recall(directory: Path, calls: Calls) -> None:
 
 def _was_let_through_unheard(seen: _Seen, sent: dict[str, dict[str, Any]]) -> bool:
     """A request that could not be read, but was not denied either, may have been for a call."""
-    return not seen.session_id and bool(seen.error) and not denies(sent.get(seen.id, seen.answer))
+    about_a_call = seen.event in ("", "PreToolUse", "PermissionRequest") and not seen.session_id
+    return about_a_call and bool(seen.error) and not denies(sent.get(seen.id, seen.answer))
 
 
 def _sighting(seen: _Seen, answer: dict[str, Any]) -> Sighting:
