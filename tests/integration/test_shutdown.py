@@ -372,8 +372,22 @@ class TestStartingInVain:
         assert lines[0].startswith(f"hookgate: audit.directory: {occupied}: ")
 
 
+#: As many as a full run must survive, and a few of them.
+KILLS = [5, pytest.param(50, marks=pytest.mark.soak)]
+
+
+def killed_at_random(service: ServiceProcess) -> list[str]:
+    """Kills a service under load, and starts it again; gives the sessions that were answered."""
+    with Stream(service.port, connections=6) as stream:
+        moment = random.randint(30, 300)
+        until(lambda: len(stream.answered) > moment, seconds=30, what="the stream to flow")
+        service.stop(number=signal.SIGKILL)
+    service.start()
+    return stream.answered
+
+
 class TestDying:
-    @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.soak)])
+    @pytest.mark.parametrize("kills", KILLS)
     @pytest.mark.parametrize("durability", ["process", "disk"])
     def test_every_answered_decision_is_in_a_chain_that_holds_after_kills(
         self, make_service: Serving, stand_in: StandInPdp, durability: str, kills: int
@@ -382,15 +396,29 @@ class TestDying:
         service = make_service(stand_in.address, {"audit": {"durability": durability, "segment_bytes": 65536}})
         directory = Path(service.settings["audit"]["directory"])
         for _ in range(kills):
-            with Stream(service.port, connections=6) as stream:
-                moment = random.randint(30, 300)
-                until(lambda moment=moment, stream=stream: len(stream.answered) > moment, what="the stream to flow")  # type: ignore[misc]
-                service.stop(number=signal.SIGKILL)
-            service.start()
-            assert set(stream.answered) <= {record["session_id"] for record in service.records()}
+            answered = killed_at_random(service)
+            assert set(answered) <= {record["session_id"] for record in service.records()}
             found = verify(directory)
             assert (found.intact, len(found.keys)) == (True, 1), found.findings
         assert service.post(payload("PreToolUse.Bash")) == {}
+
+    @pytest.mark.parametrize("kills", KILLS)
+    def test_a_chain_whose_beginning_is_removed_all_the_time_holds_after_kills(
+        self, make_service: Serving, stand_in: StandInPdp, kills: int
+    ) -> None:
+        settings = {"segment_bytes": 65536, "retention_days": 1e-9, "shippers": []}
+        service = make_service(stand_in.address, {"audit": settings})
+        directory = Path(service.settings["audit"]["directory"])
+        for _ in range(kills):
+            answered = killed_at_random(service)
+            found = verify(directory)
+            assert (found.intact, len(found.keys)) == (True, 1), found.findings
+            # What is removed is old: behind the first that is left, nothing is missing. (Six connections may cross.)
+            kept = {record["session_id"] for record in service.records()}
+            first = next((at for at, session in enumerate(answered) if session in kept), len(answered))
+            assert set(answered[first + 12 :]) <= kept
+        assert verify(directory).first_seq > 1
+        assert service.metric("hookgate_journal_lost_records_total") == 0
 
     def test_a_torn_last_line_is_cut_and_noted(self, make_service: Serving, stand_in: StandInPdp) -> None:
         service = make_service(stand_in.address)
