@@ -111,7 +111,9 @@ class StoreFile:
             run(f"PRAGMA user_version = {len(STEPS)}")
 
     def _write(self, batch: Sequence[Shipment]) -> int:
-        keyed = {key_of(self.chain(one.instance), one.seq): one for one in reversed(batch)}
+        keyed: dict[int, Shipment] = {}
+        for one in batch:
+            keyed.setdefault(key_of(self.chain(one.instance), one.seq), one)
         there = {
             row[0]
             for row in self._connection.execute(

@@ -28,6 +28,8 @@ _BUSY_SECONDS = 5.0
 #: How often Python looks after an interrupt while a statement runs, in steps of SQLite's machine.
 _STEPS = 200_000
 _FETCHED = 1000
+#: What SQLite says where it can't make the files that it keeps beside a store while it is open.
+_UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def _made(table: Table) -> str:
@@ -154,7 +156,7 @@ class SqliteDatabase:
                     connection.close()
                 if isinstance(error, StoreError):
                     raise
-                if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN and not more and not self._log().exists():
+                if error.sqlite_errorcode & 0xFF in _UNWRITABLE and not more and not self._log().exists():
                     continue
                 raise StoreError(f"{self._path}: {error}") from None
             if version < len(STEPS):
