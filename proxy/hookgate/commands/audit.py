@@ -17,7 +17,7 @@ from hookgate.audit.checkpoint import CheckpointLine, checkpoint_from
 from hookgate.audit.error import JournalError
 from hookgate.audit.finding import Verification
 from hookgate.audit.recovery import newest_checkpoint
-from hookgate.audit.segments import segment_paths
+from hookgate.audit.segments import usage
 from hookgate.audit.signing import public_key
 from hookgate.audit.tail import Tail
 from hookgate.audit.verify import verify as verified
@@ -70,7 +70,7 @@ def verify(
     """
     kept = _checkpoint(against) if against is not None else None
     try:
-        size = sum(path.stat().st_size for path in segment_paths(directory))
+        _, size = usage(directory)
         columns = (TextColumn("verifying"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         screen = Console(stderr=True)
         with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
