@@ -117,7 +117,9 @@ class TestDelivering:
         sink = FakeSink()
         await shipped(journal, sink)
         assert sink.lines == journal.lines
-        assert notes(journal) == [("shipper_restarted", {"shipper": "mine", "why": "cursor_damaged"})]
+        assert notes(journal) == [
+            ("shipper_restarted", {"shipper": "mine", "why": "cursor_damaged", "first_seq": 0, "last_seq": 0})
+        ]
 
     async def test_lines_that_are_gone_are_told_and_counted(self, journal: LaidJournal) -> None:
         journal.fill(4)

@@ -28,7 +28,9 @@ def ship(
     metrics: Annotated[
         str, typer.Option(help="HOST:PORT for /metrics and /livez; none without it. Port 0 picks a free one.")
     ] = "",
-    control: Annotated[int, typer.Option(hidden=True)] = -1,
+    control: Annotated[
+        int, typer.Option(hidden=True, help="The socket that `hookgate serve` hands over; not for people.")
+    ] = -1,
 ) -> None:
     """Deliver records to the sinks in `audit.shippers`, until SIGTERM or Ctrl-C; then what is left, for five seconds.
 

@@ -114,7 +114,7 @@ class Courier:
     async def _round(self) -> bool:
         """Ships what is there; False at the end."""
         if self._reader is None:
-            self._reader = await self._worker(self._begun)
+            self._reader = await self._begun()
         ending, is_closed = self._ending, self._is_closed
         read = await self._worker(self._reader.read, self._most, BATCH_BYTES, settled=is_closed)
         for oddity in read.oddities:
@@ -134,13 +134,12 @@ class Courier:
             await self._arrived(read.end)
         return True
 
-    def _begun(self) -> Reader:
+    async def _begun(self) -> Reader:
         try:
-            self._cursor = load_cursor(self._directory, self.name)
+            self._cursor = await self._worker(load_cursor, self._directory, self.name)
         except CursorError:
             self._cursor = None
-            self._log.warning("ship_restarted", shipper=self.name, why="cursor_damaged", last_seq=0)
-            self._note("shipper_restarted", {"shipper": self.name, "why": "cursor_damaged"})
+            await self._odd(Oddity("cursor_damaged", 0, 0))
         return Reader(self._directory, self._cursor)
 
     async def _deliver(self, read: Read) -> None:
@@ -186,29 +185,38 @@ class Courier:
         )
         if kind not in TYPES:
             # A note that is refused would else lead to another.
-            await self._worker(
-                self._note,
-                "shipper_refused",
-                {
-                    "shipper": self.name,
-                    "record": record,
-                    "seq": shipment.seq,
-                    "hash": shipment.hash,
-                    "shipped": shipped,
-                    "error": error,
-                },
+            await self._noted(
+                lambda: self._notes.note(
+                    "shipper_refused",
+                    {
+                        "shipper": self.name,
+                        "record": record,
+                        "seq": shipment.seq,
+                        "hash": shipment.hash,
+                        "shipped": shipped,
+                        "error": error,
+                    },
+                )
             )
         return True
 
-    async def _odd(self, oddity: Oddity) -> None:
-        self._dropped += oddity.left_out
-        found = {"why": oddity.why, "first_seq": oddity.first_seq, "last_seq": oddity.last_seq}
-        if oddity.left_out:
-            self._log.error("ship_skipped", shipper=self.name, records=oddity.left_out, **found)
-            await self._worker(self._note, "shipper_skipped", {"shipper": self.name, **found})
+    async def _odd(self, odd: Oddity) -> None:
+        name, why, first, last = self.name, odd.why, odd.first_seq, odd.last_seq
+        self._dropped += odd.left_out
+        if odd.left_out:
+            self._log.error("ship_skipped", shipper=name, why=why, first_seq=first, last_seq=last)
+            await self._noted(
+                lambda: self._notes.note(
+                    "shipper_skipped", {"shipper": name, "why": why, "first_seq": first, "last_seq": last}
+                )
+            )
         else:
-            self._log.error("ship_restarted", shipper=self.name, **found)
-            await self._worker(self._note, "shipper_restarted", {"shipper": self.name, **found})
+            self._log.error("ship_restarted", shipper=name, why=why, first_seq=first, last_seq=last)
+            await self._noted(
+                lambda: self._notes.note(
+                    "shipper_restarted", {"shipper": name, "why": why, "first_seq": first, "last_seq": last}
+                )
+            )
 
     async def _arrived(self, cursor: Cursor) -> None:
         """What can't be noted is still shipped: at worst it is shipped again after a restart."""
@@ -222,11 +230,11 @@ class Courier:
         else:
             self._is_saved = True
 
-    def _note(self, kind: str, detail: dict[str, Any]) -> None:
+    async def _noted(self, leave: Callable[[], None]) -> None:
         try:
-            self._notes.note(kind, detail)
+            await self._worker(leave)
         except OSError as error:
-            self._log.error("note_not_left", shipper=self.name, record=kind, detail=error.strerror)
+            self._log.error("note_not_left", shipper=self.name, detail=error.strerror)
 
 
 class _Timed(msgspec.Struct, frozen=True):
