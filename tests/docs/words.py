@@ -118,6 +118,25 @@ LOG_EVENTS: dict[str, str] = {
     "unasked": "A call ran that nobody had asked about.",
     "calls_forgotten": "The journal could not be read at the start: what ran meanwhile is not compared with what was judged before.",
     "settings_not_kept": "The settings' digests could not be kept: the next start can't tell what has changed.",
+    "ship_started": "The shipping process has taken the journal; with its shippers.",
+    "ship_ended": "It ends: `left` counts the lines that each shipper has not delivered, `shipped` those that it has.",
+    "ship_waiting": "Another process still ships this journal; it takes over when that one ends.",
+    "ship_listening": "The address of the metrics of a `hookgate ship` that runs by itself.",
+    "ship_process_ended": "The shipping process has ended, could not be started, or hung and was killed; it is started again.",
+    "ship_failed": "A sink did not take a batch, and what it said. The first of a row, then one a minute.",
+    "ship_recovered": "The sink takes records again; with how often and how long it did not.",
+    "ship_lagging": "A shipper is more than a minute behind. Once, until it has caught up.",
+    "ship_refused": "A sink will never take a record: `shipped` is `reduced` where it took metadata and digest instead, or `nothing`.",
+    "ship_skipped": "Lines that a shipper has not delivered and never will: `removed` before it came to them, or `damaged`.",
+    "ship_restarted": "A shipper begins again: its cursor does not fit the journal (`new_chain`, `rewritten`), or is damaged "
+    "(`cursor_damaged`).",
+    "ship_not_closed": "A sink could not be closed in order. Nothing is lost by it.",
+    "cursor_not_saved": "How far a shipper has come could not be written down: what it delivers comes again after a restart. Once for "
+    "a series.",
+    "note_not_left": "What a shipper has to say in the chain could not be written; the log has it.",
+    "notes_not_read": "What shippers have to say in the chain could not be read; it is tried again.",
+    "note_unreadable": "A file in `notes/` is no note; it was removed.",
+    "journal_not_read": "The shipping process can't read the journal, so that the lag is not known.",
     "internal": "A fault of Hookgate's own, with the traceback or the exception's type.",
     "library": "A library warned; only its name and the exception's type are kept.",
     "no_reload": "SIGHUP has come: restart to take a changed configuration.",
@@ -144,6 +163,11 @@ SERVICE_RECORDS: dict[str, str] = {
     "enforcement_violated": "The call of that decision ran although it was denied.",
     "executed_differs": "The call of that decision ran with another input than the one judged.",
     "unasked": "A call ran that nobody had asked about: its hook was switched off, or failed and let it through.",
+    "shipper_refused": "A sink will never take the record with that number and hash. `shipped`: `reduced` where it took metadata and "
+    "digest instead, or `nothing`.",
+    "shipper_skipped": "Lines that a shipper will never deliver: `removed` before it came to them, or `damaged`.",
+    "shipper_restarted": "A shipper that had come to `last_seq` begins again at `first_seq`: this is another chain (`new_chain`), its "
+    "last line is not there any more (`rewritten`), or its cursor can't be read (`cursor_damaged`).",
 }
 
 #: Labels of the metrics that are always 1 and only say something; their labels are set when the service starts.
