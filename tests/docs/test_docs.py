@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hookgate.audit import schema
 from hookgate.audit.reconcile import Violation
 from hookgate.audit.record import Record, ServiceRecord
+from hookgate.audit.report.model import Access, Report
 from hookgate.errors import ErrorKind
 from hookgate.facts.model import Facts, PathFact
 from hookgate.hooks.catalog import EVENTS
@@ -57,6 +58,8 @@ def test_every_table_stands_on_one_page() -> None:
         ("audit.md", list(words.SERVICE_RECORDS)),
         ("metrics.md", [metric.name for metric in text_string_to_metric_families(Metrics().exposition().decode())]),
         ("metrics.md", sorted(code.log_events())),
+        ("report.md", [field.name for field in msgspec.structs.fields(Report)]),
+        ("report.md", [field.name for field in msgspec.structs.fields(Access)]),
     ],
 )
 def test_every_name_that_one_can_meet_is_on_its_page(page: str, names: list[str]) -> None:

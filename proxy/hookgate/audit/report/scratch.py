@@ -16,7 +16,7 @@ CREATE TABLE access (
     ended TEXT DEFAULT '', ended_time TEXT DEFAULT '', ran_seconds REAL
 );
 CREATE TABLE violation (decision TEXT, type TEXT, PRIMARY KEY (decision, type)) WITHOUT ROWID;
-CREATE INDEX access_call ON access (tool_use_id, session_id) WHERE tool_use_id != '';
+CREATE INDEX access_call ON access (tool_use_id, session_id);
 CREATE INDEX access_time ON access (time, number);
 """
 
