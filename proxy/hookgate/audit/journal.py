@@ -159,15 +159,16 @@ class Journal:
                 self._remove(removal, recorded)
             if closing and not batch:
                 self._ledger.close(self._close_seconds)
+                self._ledger.tell()
                 return
             fault = self._ledger.write([(line, entry) for line, entry, _ in batch])
-            if not batch:
-                continue
-            with self._ready:
-                self._waiting_bytes -= sum(len(line) for line, _, _ in batch)
-            # The loop is gone when the process ends without closing; then nobody waits for an answer either.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_settle, [written for _, _, written in batch], fault)
+            if batch:
+                # The loop is gone when the process ends without closing; then nobody waits for an answer either.
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(_settle, [written for _, _, written in batch], fault)
+                with self._ready:
+                    self._waiting_bytes -= sum(len(line) for line, _, _ in batch)
+            self._ledger.tell()
 
     def _remove(self, removal: Removal, recorded: Future[None]) -> None:
         fault = self._ledger.remove(removal)

@@ -76,6 +76,8 @@ class Ledger:
         #: What this run has to say first, until it is written.
         self._own: Batch = ()
         self._checkpoint_at = self._checkpoint_wall = 0.0
+        #: What was written and not told yet: own lines and those of others, whether there was a checkpoint, and the size.
+        self._wrote: list[tuple[Batch, Batch, bool, int]] = []
 
     def open(self) -> None:
         """Takes up the chain where it ends, or begins one. Raises OSError or JournalError; then it may be tried again, and is
@@ -141,6 +143,15 @@ class Ledger:
         self.failed(str(fault))
         self.lose(batch)
         return fault
+
+    def tell(self) -> None:
+        """Has the observer told what was written; apart from `write`, so that nobody waits for it."""
+        wrote, self._wrote = self._wrote, []
+        for own, batch, checkpoint, size_bytes in wrote:
+            kinds = Counter(entry.kind for _, entry in (*own, *batch))
+            if checkpoint:
+                kinds[CHECKPOINT] += 1
+            self._observer.wrote(kinds, size_bytes)
 
     def lose(self, batch: Batch) -> None:
         """Counts lines that can't be written."""
@@ -291,13 +302,11 @@ class Ledger:
             self._observer.synced(seconds, None)
         else:
             self._syncer.written(self._segment.file)
-        kinds = Counter(entry.kind for _, entry in (*own, *batch))
+        self._wrote.append((own, batch, checkpoint, len(data)))
         if checkpoint:
-            kinds[CHECKPOINT] += 1
             self._checkpoint_at, self._checkpoint_wall = time.monotonic(), time.time()
             with suppress(OSError):
                 self._observer.checkpointed(*self._measure())
-        self._observer.wrote(kinds, len(data))
 
     def _seal(self) -> None:
         """Ends a full segment with a checkpoint. Where no other can be begun, it goes on all the same."""
