@@ -34,7 +34,7 @@ def validator() -> jsonschema.Draft202012Validator:
 
 def faults(record: dict[str, Any]) -> list[str]:
     """What the schema has against a record, of its own type."""
-    part = {"$ref": f"#/$defs/{record['type']}", "$defs": validator().schema["$defs"]}
+    part = {"$ref": f"#/$defs/{record['type']}", "$defs": json.loads(schema_text())["$defs"]}
     return [f"{record['type']}: {error.message}" for error in validator().evolve(schema=part).iter_errors(record)]
 
 
