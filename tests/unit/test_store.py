@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hookgate.audit.shipping.reduced import reduced
 from hookgate.audit.shipping.shipment import Shipment
 from hookgate.audit.sinks.sqlite import SqliteSink
 from hookgate.audit.store.opening import open_store
@@ -105,17 +106,14 @@ def test_a_record_comes_back_byte_for_byte_with_the_hash_that_it_really_has(
 
 
 def test_a_record_that_was_made_smaller_on_its_way_is_stored_without_a_hash_of_its_own(tmp_path: Path) -> None:
-    small = (
-        b'{"seq":7,"hash":"'
-        + b"ab" * 32
-        + b'","type":"decision","id":"x","time":"2026-11-22T10:00:00Z","reduced":true}'
-    )
-    fill(tmp_path / "store.sqlite", [Shipment(small, 7, "ab" * 32, INSTANCE)])
+    (whole,) = shipments([decision(1, input={"command": "x"})])
+    small = reduced(whole)
+    fill(tmp_path / "store.sqlite", [small])
     with closing(open_store(tmp_path / "store.sqlite")) as store:
-        (entry,) = store.show("x")
-        assert (entry.seq, entry.hash, entry.record["reduced"]) == (7, "", True)
+        (entry,) = store.show("decision-000001")
+        assert (entry.seq, entry.hash, entry.record["hash"], entry.record["reduced"]) == (1, "", whole.hash, True)
         (row,) = store.search(Filter()).rows
-        assert (row.user, row.outcome, row.total_seconds) == ("", "", 0.0)
+        assert (row.user, row.outcome, row.subject, row.total_seconds) == ("alex", "allow", "", 0.0)
 
 
 def test_pages_stay_what_they_were_while_records_come_in(tmp_path: Path) -> None:

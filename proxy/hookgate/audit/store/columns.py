@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from hookgate.audit.shipping.shipment import Shipment
 from hookgate.audit.store.moment import HOUR, micros_of
 from hookgate.audit.store.packing import parts
@@ -100,9 +102,7 @@ def rows_of(shipments: Iterable[tuple[int, Shipment]]) -> Rows:
     """Gives the rows of lines with their keys. Raises ValueError for a line that is no JSON object."""
     rows = Rows([], [], [], Counter())
     for key, shipment in shipments:
-        record = shipment.record
-        if not isinstance(record, dict):
-            raise ValueError(f"line {shipment.seq}: no JSON object")  # noqa: TRY004 (the line is at fault, no caller)
+        record = _record(shipment)
         time = micros_of(record.get("time"))
         prev, own, body = parts(shipment.line)
         rows.lines.append(LineRow(key, time, prev, own or bytes.fromhex(shipment.hash), body))
@@ -157,6 +157,16 @@ def member(name: str) -> str:
 
 def _escaped(name: str) -> str:
     return looked_up(name).replace("%", "%25").replace(",", "%2C")
+
+
+def _record(shipment: Shipment) -> Mapping[str, Any]:
+    try:
+        record = shipment.record
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        raise ValueError(f"line {shipment.seq}: no JSON object")  # noqa: TRY004 (the line is at fault, no caller)
+    return record
 
 
 def _decision(key: int, time: int, record: Mapping[str, Any]) -> DecisionRow:

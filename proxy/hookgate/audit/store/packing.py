@@ -59,9 +59,9 @@ def unpacked(kept: bytes) -> bytes:
 
 def parts(line: bytes) -> tuple[bytes, bytes, bytes]:
     """Gives what is kept of a line: the hash before it and its own (32 bytes each), and its packed body. Of what is not a
-    line of the chain (a record that was made smaller on its way) the hashes are empty and the body is all of it."""
+    line of the chain, such as a record that was made smaller on its way, the hashes are empty and the body is all of it."""
     taken = taken_apart(line)
-    if taken is None:
+    if taken is None or not taken.holds:
         return b"", b"", packed(line)
     return bytes.fromhex(taken.prev.decode()), bytes.fromhex(taken.hash.decode()), packed(taken.body)
 
