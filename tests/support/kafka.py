@@ -177,8 +177,13 @@ class Kafka:
 
 def running() -> Kafka:
     """Gives a broker that takes connections. Raises NoKafkaError."""
-    broker = Kafka(jars()).format().start()
-    until(broker.accepts, seconds=60, what="Kafka to take connections")
+    broker = Kafka(jars())
+    try:
+        broker.format().start()
+        until(broker.accepts, seconds=60, what="Kafka to take connections")
+    except BaseException:
+        broker.remove()
+        raise
     return broker
 
 
