@@ -316,6 +316,21 @@ class TestEvidence:
         assert found["totals"] == before["totals"]
         assert [one["id"] for one in found["access_list"]] == [one["id"] for one in before["access_list"]]
 
+    def test_records_that_the_stores_retention_has_removed_come_from_the_journal(
+        self, trail: Path, tmp_path: Path, decisions: list[dict[str, Any]]
+    ) -> None:
+        before = told(trail, tmp_path)
+        first = f"(SELECT key FROM decision WHERE id = '{decisions[20]['id']}')"
+        with sqlite3.connect(trail / "store.sqlite") as store:
+            for table in ("line", "decision", "service"):
+                store.execute(f"DELETE FROM {table} WHERE key < {first}")
+        store.close()
+        found = told(trail, tmp_path)
+        assert found["rows"]["expired"] == 21  # with the record of the start
+        assert any("its retention removed them, or somebody did" in notice for notice in found["notices"])
+        assert found["totals"] == before["totals"]
+        assert [one["id"] for one in found["access_list"]] == [one["id"] for one in before["access_list"]]
+
     def test_without_a_journal_rows_are_held_against_their_own_hashes(self, made: Path, tmp_path: Path) -> None:
         shutil.copy(made / "store.sqlite", tmp_path / "store.sqlite")
         found = told(tmp_path, tmp_path)

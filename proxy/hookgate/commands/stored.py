@@ -30,6 +30,9 @@ class Place:
             f"password. Default: {STORE_NAME} in --directory.",
         ),
     ] = None
+    schema: Annotated[str, typer.Option(help="PostgreSQL's schema that has the tables (the shipper's `schema`).")] = (
+        "hookgate"
+    )
     directory: Annotated[
         Path, typer.Option(help="The journal's directory (audit.directory).", envvar="HOOKGATE__AUDIT__DIRECTORY")
     ] = Path("/var/lib/hookgate/audit")
@@ -38,7 +41,7 @@ class Place:
     def opened(self) -> Iterator[Store]:
         """Gives the store, open for questions; ends the command with one line where it can't be read."""
         try:
-            with closing(open_store(self.store or self.directory / STORE_NAME)) as store:
+            with closing(open_store(self.store or self.directory / STORE_NAME, schema=self.schema)) as store:
                 yield store
         except StoreError as error:
             stop_with(harmless(str(error)))

@@ -110,7 +110,8 @@ class _Maker:
                 self._progress("reading the store", 1000)
         columns.end()
         self._rows.without_record(columns.without_record)
-        for entry in self._rows.lacking(self._store.spans()):
+        oldest = self._store.search(Filter(), limit=1, oldest_first=True).rows
+        for entry in self._rows.lacking(self._store.spans(), oldest[0].time if oldest else ""):
             if entry.record.get("type") == "decision":
                 self._decision(entry.instance, entry.seq, entry.record)
             else:
@@ -279,6 +280,11 @@ def _notices(
         yield f"{check.without_journal} rows are of instances whose journals are not here, and were held against their own hashes only."
     if check.removed:
         yield f"The journal's lines of {check.removed} rows were removed by retention; those were held against their own hashes only."
+    if check.expired:
+        yield (
+            f"{check.expired} records are older than all that the store still has: its retention removed them, or somebody did. "
+            "The report has them from the journal."
+        )
     if check.not_delivered:
         yield (
             f"{check.not_delivered} of the newest records had not reached the store, or were removed from its end. "

@@ -108,6 +108,8 @@ class RowCheck(msgspec.Struct, frozen=True, kw_only=True):
     #: Also rows that no record is behind.
     unknown: int
     missing: int
+    #: Lines that are older than all that the store has. The report has them from the journal.
+    expired: int
     #: Lines that are newer than all that the store has: not delivered yet. The report has them from the journal.
     not_delivered: int
     #: The first of what is wrong.

@@ -23,7 +23,7 @@ class Rows:
         self._counts = dict.fromkeys(
             (
                 *("rows", "compared", "without_journal", "removed"),
-                *("edited", "misleading", "unknown", "missing", "not_delivered"),
+                *("edited", "misleading", "unknown", "missing", "expired", "not_delivered"),
             ),
             0,
         )
@@ -57,8 +57,9 @@ class Rows:
         """Takes note of rows that no record is behind."""
         self._counts["unknown"] += rows
 
-    def lacking(self, delivered: tuple[Span, ...]) -> Iterator[Entry]:
-        """Gives, from the journal, the records that the store should have and has not; `delivered` is what it was given."""
+    def lacking(self, delivered: tuple[Span, ...], oldest: str) -> Iterator[Entry]:
+        """Gives, from the journal, the records that the store should have and has not. `delivered` is what it was given,
+        `oldest` the time of its oldest decision: what is older may have been removed by its own retention."""
         if self._index is None:
             return
         own = [span for span in delivered if span.instance == self._index.instance]
@@ -70,6 +71,8 @@ class Rows:
             entry = Entry(instance=self._index.instance, seq=seq, hash=str(record.get("hash")), record=record)
             if not any(span.first <= seq <= span.last for span in own):
                 self._counts["not_delivered"] += 1
+            elif oldest and str(record.get("time", "")) < oldest:
+                self._counts["expired"] += 1
             else:
                 self._wrong(entry, "missing")
             yield entry
