@@ -167,8 +167,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to the service: `start`, `config_changed`, `stop`, `canary`, `policy_lost`, `undelivered`,
-    `answer`, `executed_differs`, `enforcement_violated`, `unasked`, `retention`, `shipper_refused`; or to the journal:
-    `chain_start`, `key_changed`, `journal_repair`, `gap`, `checkpoint`.
+    `answer`, `executed_differs`, `enforcement_violated`, `unasked`, `retention`, `shipper_refused`, `shipper_skipped`,
+    `shipper_restarted`; or to the journal: `chain_start`, `key_changed`, `journal_repair`, `gap`, `checkpoint`.
 
     `answer` follows a decision's record that could be written too late: its `id` names the decision, `answer` what was sent.
     """

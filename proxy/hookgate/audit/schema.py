@@ -15,7 +15,7 @@ _TEXTS, _OBJECT = {"type": "array", "items": _TEXT}, {"type": "object"}
 _COUNTS = {"type": "object", "additionalProperties": _WHOLE}
 _HASH = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _VIOLATION = {"decision": _TEXT, "found_by": _TEXT, "tool": _TEXT}
-_SKIPPED = {"shipper": _TEXT, "why": _TEXT}
+_SKIPPED = {"shipper": _TEXT, "why": _TEXT, "first_seq": _WHOLE, "last_seq": _WHOLE}
 
 #: What `detail` holds, by the type of a record about the service.
 DETAILS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -53,7 +53,7 @@ DETAILS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "shipped": _TEXT,
         "error": _TEXT,
     },
-    "shipper_skipped": {**_SKIPPED, "first_seq": _WHOLE, "last_seq": _WHOLE},
+    "shipper_skipped": _SKIPPED,
     "shipper_restarted": _SKIPPED,
 }
 _PLACE = {
