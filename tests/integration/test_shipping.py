@@ -131,6 +131,8 @@ class TestBesideTheService:
             for name in ("cmdline", "environ"):
                 assert SECRET.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
 
+        # To the whole group, as some supervisors do: it ends behind the last record all the same.
+        os.kill(pid, signal.SIGTERM)
         assert service.stop() == 0
         assert not is_running(pid)
         lines = written(tmp_path / "out")
