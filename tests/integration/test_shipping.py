@@ -155,12 +155,23 @@ class TestBesideTheService:
             assert child(service) == 0
             assert service.metric("hookgate_ship_up") == 1
 
-    def test_killed_again_and_again_it_loses_and_doubles_nothing(
-        self, make_service: MakeService, stand_in: StandInPdp, collector: Collector
+    def test_waits_for_another_and_killed_again_and_again_it_loses_and_doubles_nothing(
+        self, make_service: MakeService, stand_in: StandInPdp, collector: Collector, tmp_path: Path
     ) -> None:
         bulk = {"type": "http", "url": collector.url("/_bulk"), "body": "elastic_bulk", "batch_records": 5}
-        service = make_service(stand_in.address, {"audit": {"shippers": [{"type": "sqlite"}, bulk]}})
-        until(lambda: child(service), seconds=30)
+        directory = tmp_path / "audit"
+        directory.mkdir(mode=0o700)
+        held = only_shipper(directory)
+        try:
+            service = make_service(
+                stand_in.address, {"audit": {"directory": str(directory), "shippers": [{"type": "sqlite"}, bulk]}}
+            )
+            until(lambda: service.log_events("ship_waiting"), seconds=30)
+            assert service.post(payload("PreToolUse.Bash")) == {}
+        finally:
+            os.close(held)
+        until(lambda: service.log_events("ship_started"), seconds=30)
+        assert service.metric("hookgate_ship_restarts_total") == 0
         for killed in (1, 2):
             for _ in range(20):
                 assert service.post(payload("PreToolUse.Bash")) == {}
@@ -235,24 +246,6 @@ class TestBesideTheService:
             collector.thaw()
         until(lambda: service.metric("hookgate_ship_lag_records", shipper="http") == 0, seconds=60)
         assert {record["id"] for record in service.records()} <= set(collector.ids)
-
-    def test_waits_where_another_process_still_ships(
-        self, make_service: MakeService, stand_in: StandInPdp, tmp_path: Path
-    ) -> None:
-        directory, out = tmp_path / "audit", tmp_path / "out"
-        directory.mkdir(mode=0o700)
-        held = only_shipper(directory)
-        try:
-            service = make_service(
-                stand_in.address,
-                {"audit": {"directory": str(directory), "shippers": [{"type": "file", "path": str(out)}]}},
-            )
-            until(lambda: service.log_events("ship_waiting"), seconds=30)
-            assert service.post(payload("PreToolUse.Bash")) == {}
-        finally:
-            os.close(held)
-        until(lambda: written(out), seconds=30)
-        assert service.metric("hookgate_ship_restarts_total") == 0
 
 
 def configured(directory: Path, *shippers: dict[str, Any]) -> Path:
