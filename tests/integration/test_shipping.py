@@ -121,7 +121,7 @@ class TestBesideTheService:
         until(lambda: service.metric("hookgate_ship_shipped_total", shipper="plain") >= 5, seconds=30)
         until(lambda: service.metric("hookgate_ship_failures_total", shipper="gone") >= 1, seconds=30)
         assert service.metric("hookgate_ship_up") == 1
-        assert service.metric("hookgate_ship_lag_records", shipper="gone") >= 5
+        until(lambda: service.metric("hookgate_ship_lag_records", shipper="gone") >= 5, seconds=30)
         assert service.metric("hookgate_ship_restarts_total") == 0
         assert service.metric("hookgate_ship_dropped_total") == 0
         assert service.is_ready()
@@ -221,7 +221,7 @@ class TestBesideTheService:
         assert (detail["shipper"], detail["record"], detail["shipped"]) == ("index", record["id"], "reduced")
         assert (detail["seq"], detail["hash"]) == (record["seq"], record["hash"])
         until(lambda: not any((journal_of(service) / "notes").iterdir()))
-        assert service.metric("hookgate_ship_refused_total", shipper="index") == 1
+        until(lambda: service.metric("hookgate_ship_refused_total", shipper="index") == 1)
         assert service.stop() == 0
         assert verify(journal_of(service)).intact
         found = {one["id"]: one["document"] for one in collector.records}
@@ -241,7 +241,7 @@ class TestBesideTheService:
                 assert service.post(payload("PreToolUse.Bash")) == {}
             until(lambda: len([line for line in written(out) if line["type"] == "decision"]) == 10, seconds=30)
             until(lambda: service.metric("hookgate_ship_failures_total", shipper="http") >= 2, seconds=30)
-            assert service.metric("hookgate_ship_lag_records", shipper="http") >= 10
+            until(lambda: service.metric("hookgate_ship_lag_records", shipper="http") >= 10, seconds=30)
         finally:
             collector.thaw()
         until(lambda: service.metric("hookgate_ship_lag_records", shipper="http") == 0, seconds=60)
