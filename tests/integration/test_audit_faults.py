@@ -437,8 +437,15 @@ class TestBound:
         }
         service = make_service(stand_in.address, {"audit": settings})
         assert {self.big(service, f"s{number}") for number in range(80)} == {""}
-        until(lambda: self.size(service) < self.BYTES, what="room to be made")
-        until(lambda: service.log_events("journal_removed"), what="the log line")
+        directory = Path(service.settings["audit"]["directory"])
+
+        def is_told() -> bool:
+            """Whether the log tells of all that is gone, and the room is made."""
+            dropped = service.log_events("journal_removed")
+            begin = min(int(path.name[:16]) for path in (directory / "segments").iterdir())
+            return bool(dropped) and dropped[-1]["last_seq"] == begin - 1 and self.size(service) < self.BYTES
+
+        until(is_told, what="room to be made and the log to say so")
         dropped = service.log_events("journal_removed")
         assert {(line["level"], line["why"]) for line in dropped} == {("error", "disk")}
         records = service.records("retention")
@@ -450,7 +457,7 @@ class TestBound:
         assert service.metric("hookgate_journal_dropped_records_total", shipper="lost") == missed
         assert missed == records[-1]["detail"]["last_seq"]
         assert sessions(service)[-1] == "s79"
-        found = verify(Path(service.settings["audit"]["directory"]))
+        found = verify(directory)
         assert found.findings == ()
         assert found.first_seq == missed + 1
 
