@@ -252,7 +252,8 @@ class TestStartingInVain:
         finally:
             shutil.rmtree(ports[-1], ignore_errors=True)
         assert done.returncode == 1
-        assert done.stdout == ""
+        # What holds the journal may be about to end: that is waited for, and said.
+        assert [line for line in done.stdout.splitlines() if not line.endswith("journal_locked")] == []
         lines = done.stderr.splitlines()
         assert len(lines) == 1, done.stderr
         assert list(temporary.iterdir()) == []
