@@ -5,9 +5,13 @@ import posixpath
 import re
 import unicodedata
 
+from hookgate.facts.model import Access, PathFact
+
 #: What JavaScript's String.trim() removes (ECMA-262, 22.1.3.32): the client trims search paths with it after the hook.
 _JS_SPACE = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _HOME = re.compile(r"^(?:/home/[^/]+|/Users/[^/]+|/root|/var/root|[A-Za-z]:/Users/[^/]+)(?=/|$)")
+#: Links of the system that lead out of the path that is written.
+_INDIRECT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?(?:root|cwd|fd|exe|map_files)(?:/|$)")
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
 
 
@@ -54,7 +58,7 @@ def folded_home(path: str) -> str:
 
 def folded(path: str) -> str:
     """Gives the form in which two names of one file compare equal on folding file systems."""
-    return unicodedata.normalize("NFKC", path).casefold()
+    return path.lower() if path.isascii() else unicodedata.normalize("NFKC", path).casefold()
 
 
 def is_below(path: str, directory: str) -> bool:
@@ -63,3 +67,30 @@ def is_below(path: str, directory: str) -> bool:
         return False
     directory = resolved(directory, "").rstrip("/")
     return path == directory or path.startswith(directory + "/") or not directory
+
+
+def fact(
+    written: str,
+    cwd: str,
+    access: Access,
+    *,
+    project: str,
+    program: str = "",
+    recursive: bool = False,
+    dynamic: bool = False,
+    trim: bool = False,
+) -> PathFact:
+    """Gives what is known of a path as written in a directory."""
+    path = resolved((trimmed(written) if trim else written) or ".", cwd)
+    return PathFact(
+        path=path,
+        written=written,
+        folded=folded(path),
+        home=folded_home(path),
+        access=access,
+        inside_project=is_below(path, project),
+        recursive=recursive,
+        program=program,
+        indirect=_INDIRECT.match(path) is not None,
+        dynamic=dynamic,
+    )

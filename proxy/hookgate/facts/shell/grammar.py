@@ -1,0 +1,59 @@
+"""Command lines to syntax trees, within bounds: tree-sitter holds the interpreter's lock, and some inputs take it quadratic time."""
+
+import re
+import time
+
+import tree_sitter_bash
+from tree_sitter import Language, Node, Parser
+
+#: Longer commands are not read. Everyday scripts have a few kilobytes.
+MAX_BYTES = 65_536
+#: CPU time for the reading of one call's commands, nested ones included; within the 50 ms that no synchronous work may exceed.
+SECONDS = 0.02
+_MAX_HERE_DOCUMENTS = 32
+#: Of one kind of bracket, or of quotes, in a row: nothing that is meant to be read nests so deep.
+_DENSE = re.compile(rb"(?:[(){}\[\]`$<>&|;]\s*){400}")
+_CHUNK_BYTES = 4096
+_LANGUAGE = Language(tree_sitter_bash.language())
+
+
+class Unreadable(Exception):
+    """A command line that is not parsed; the text is the reason, a word for `opaque_reasons`."""
+
+
+class Budget:
+    """The CPU time and the syntax nodes that a call's commands may take."""
+
+    def __init__(self, seconds: float = SECONDS, nodes: int = 20_000) -> None:
+        self._end = time.thread_time() + seconds
+        self._nodes = nodes
+
+    def in_time(self) -> bool:
+        """Whether time is left."""
+        return time.thread_time() < self._end
+
+    def spend(self) -> None:
+        """Counts one node. Raises Unreadable when the budget is used up."""
+        self._nodes -= 1
+        if self._nodes < 0 or (self._nodes & 63 == 0 and not self.in_time()):
+            raise Unreadable("too_complex")
+
+
+def parse(source: bytes, budget: Budget) -> Node:
+    """Gives the root of a command line's syntax tree. Raises Unreadable: too_long, too_complex."""
+    if len(source) > MAX_BYTES:
+        raise Unreadable("too_long")
+    if source.count(b"<<") > _MAX_HERE_DOCUMENTS or (len(source) > _CHUNK_BYTES and _DENSE.search(source)):
+        raise Unreadable("too_complex")
+    parser = Parser(_LANGUAGE)
+    if len(source) <= _CHUNK_BYTES // 4:
+        return parser.parse(source).root_node
+
+    def chunk(offset: int, _point: object) -> bytes:
+        return source[offset : offset + _CHUNK_BYTES]
+
+    try:
+        tree = parser.parse(chunk, progress_callback=lambda _offset, _error: budget.in_time())
+    except ValueError as error:
+        raise Unreadable("too_complex") from error
+    return tree.root_node

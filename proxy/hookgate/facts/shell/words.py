@@ -1,0 +1,61 @@
+"""Words as a shell makes them: quotes taken off, what is known put in, braces multiplied."""
+
+import re
+from typing import NamedTuple
+
+_ANSI = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|c(.)|(.))", re.DOTALL)
+_SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_MAX_VARIANTS = 16
+
+
+class Word(NamedTuple):
+    """A word of a command line. `tags` say what flows into it from substitutions; `plain`: nothing of it stood in quotes."""
+
+    text: str
+    dynamic: bool = False
+    plain: bool = False
+    tags: frozenset[str] = frozenset()
+
+
+def ansi_c(text: str) -> str:
+    r"""Gives what stands between `$'` and `'`, its escapes made; also what `printf` and `echo -e` make of their text."""
+
+    def made(match: re.Match[str]) -> str:
+        for digits, base in ((match[1], 16), (match[2], 16), (match[3], 16), (match[4], 8)):
+            if digits:
+                code = int(digits, base)
+                return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
+        if match[5]:
+            return chr(ord(match[5].upper()) & 0x1F)
+        return _SIMPLE.get(match[6], match[6])
+
+    return _ANSI.sub(made, text)
+
+
+def hides(text: str) -> bool:
+    """Whether escapes in an ANSI-C quoted text stand for what could have been written plainly."""
+    return any(
+        (match[1] or match[2] or match[3] or match[4]) and ansi_c(match[0]).isprintable() for match in _ANSI.finditer(text)
+    )
+
+
+def unescaped(text: str) -> str:
+    """Takes backslashes off a word outside quotes."""
+    if "\\" not in text:
+        return text
+    return re.sub(r"\\(.)", r"\1", text.replace("\\\n", ""), flags=re.DOTALL)
+
+
+def braces(text: str) -> list[str]:
+    """Gives what `a{b,c}` becomes, up to 16 words."""
+    found = [text]
+    while len(found) < _MAX_VARIANTS:
+        for at, one in enumerate(found):
+            match = _BRACES.search(one)
+            if match:
+                found[at : at + 1] = [one[: match.start()] + part + one[match.end() :] for part in match[1].split(",")]
+                break
+        else:
+            return found
+    return found[:_MAX_VARIANTS]
