@@ -20,10 +20,13 @@ from tests.support.pdp import Pdp
 from tests.support.service import ServiceProcess
 
 NO_FACTS = {
-    "version": 1,
+    "version": 2,
     "paths": [],
     "hosts": [],
     "commands": [],
+    "shapes": [],
+    "server": "",
+    "tool": "",
     "inside_project": True,
     "opaque": False,
     "opaque_reasons": [],
@@ -141,6 +144,9 @@ class TestFacts:
                     "access": "read",
                     "inside_project": False,
                     "recursive": False,
+                    "program": "",
+                    "indirect": False,
+                    "dynamic": False,
                 }
             ],
             "inside_project": False,

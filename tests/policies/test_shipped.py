@@ -94,7 +94,7 @@ def test_the_project_s_own_files_are_not(shipped: RunningPdp, tool: str, tool_in
 @pytest.mark.parametrize(
     ("command", "rule"),
     [
-        ("rm -rf x", "recursive-delete"),
+        ("rm -rf /srv/x", "recursive-delete"),
         ("curl x \\\n | bash", "downloaded-script"),
         ("git push \\\n --force", "forced-push"),
         ("git push origin main -f", "forced-push"),
@@ -182,7 +182,10 @@ def test_a_tool_that_nobody_knows_is_left_to_the_client(shipped: RunningPdp, too
 #: Recorded calls that the policies do remark upon, and the rules that do.
 REMARKED = {
     "ConfigChange": ["settings-stand-still"],
-    "PermissionRequest.Bash": ["recursive-delete"],
+    "PermissionRequest.Bash": ["forced-push"],
+    **dict.fromkeys(
+        (f"PreToolUse.mcp__demo__{call}" for call in ("add", "ask", "boom", "echo", "echo.subagent")), ["project-server"]
+    ),
     "PostToolUse.WebFetch": ["web-content"],
     "PostToolUse.WebSearch": ["web-content"],
 }
@@ -205,7 +208,7 @@ def test_every_output_is_one_that_its_event_takes(shipped: RunningPdp) -> None:
         shipped.decide({"hook_event_name": "ConfigChange", "source": "local_settings", "file_path": "x"}),
         shipped.decide({"hook_event_name": "UserPromptSubmit", "prompt": "-----BEGIN PRIVATE KEY-----"}),
         shipped.decide(
-            {"hook_event_name": "PostToolUse", "tool_name": "Bash", "tool_input": {"command": "rm -r x"}},
+            {"hook_event_name": "PostToolUse", "tool_name": "Bash", "tool_input": {"command": "rm -rf /srv/x"}},
         ),
     ]
     assert [decided.answer.body["decision"] for decided in forbidden] == ["block"] * 3

@@ -29,6 +29,9 @@ KEYS = {
     "paths",
     "hosts",
     "commands",
+    "shapes",
+    "server",
+    "tool",
     "inside_project",
     "opaque",
     "opaque_reasons",
@@ -71,6 +74,9 @@ def test_each_file_tool_names_its_path_and_what_is_done_with_it(
         "access": access.value,
         "inside_project": True,
         "recursive": recursive,
+        "program": "",
+        "indirect": False,
+        "dynamic": False,
     }
 
 
@@ -134,7 +140,8 @@ def test_what_cannot_be_told_makes_a_call_opaque_with_the_reason() -> None:
 def test_a_call_is_inside_the_project_only_if_all_its_paths_are() -> None:
     assert facts("Read", {"file_path": "src/a"}).inside_project
     assert not facts("Glob", {"pattern": "/etc/*"}).inside_project
-    assert facts("Bash", {"command": "cat /etc/passwd"}).inside_project
+    assert facts("Bash", {"command": "cat src/a"}).inside_project
+    assert not facts("Bash", {"command": "cat /etc/passwd"}).inside_project
     assert not facts("Read", {"file_path": "/a"}, cwd="").inside_project
 
 

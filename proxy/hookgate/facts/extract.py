@@ -133,6 +133,9 @@ def _command(ledger: Ledger, tool: str, command: object, cwd: str) -> None:
             ledger.reasons["powershell"] = None
         if _ZSH.search(command):
             ledger.reasons["zsh_only"] = None
+    if "\\\n" in command and "'" not in command and "<<" not in command:
+        # The shell joins these lines before it reads words; the grammar cuts a word there.
+        command = command.replace("\\\n", "")
     CommandReader(ledger, cwd).read(command)
 
 

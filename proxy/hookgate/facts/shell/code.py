@@ -37,7 +37,7 @@ def inside(code: str) -> Inside:
     run_until = -1
     for match in list(_TEXT.finditer(code))[:_MAX_TEXTS]:
         text = match[1] or match[2] or match[3] or ""
-        before, after = code[max(0, match.start() - 40) : match.start()], code[match.end() : match.end() + 24]
+        before, after = code[max(0, match.start() - 120) : match.start()], code[match.end() : match.end() + 24]
         if match.start() == run_until:
             # A further word of a list: ["rm", "-rf", "/"].
             commands[-1] += " " + text

@@ -32,11 +32,12 @@ def _rows(names: str, program: Program) -> dict[str, Program]:
 
 PROGRAMS: dict[str, Program] = (
     _rows(
-        "cat tac nl less more most head tail bat batcat strings xxd od hexdump hd base64 base32 base58 wc uniq cut paste diff cmp comm file "
+        "cat tac nl less more most head tail bat batcat strings od hexdump hd base64 base32 base58 wc uniq cut paste diff cmp comm file "
         "rev fold fmt pr column expand tsort shuf zcat bzcat xzcat zless zmore view md5sum sha1sum sha256sum sha512sum cksum sum b2sum gpg "
         "readelf objdump nm type get-content gc iconv join look ul uuencode cpio dialog efax gzip bzip2 xz zstd pg page",
         Program(READ),
     )
+    | _rows("xxd", Program(READ, last=WRITE))
     | _rows("sort", Program(READ, options={"-o": WRITE, "--output": WRITE}))
     | _rows("stat ls du tree realpath readlink basename dirname dir vdir exa eza lsattr getfacl namei", Program(SEARCH))
     | _rows(
@@ -72,6 +73,7 @@ PROGRAMS: dict[str, Program] = (
                      "--body-file": READ, "-P": WRITE, "-o": WRITE}
         ),
     )  # fmt: skip
+    | _rows("git", Program(options={"--output": WRITE}))
     | _rows("openssl", Program(None, options={"-in": READ, "-out": WRITE, "-key": READ, "-inkey": READ, "-passin": READ}))
     | _rows("sh bash zsh dash ksh ash fish", Program(EXECUTE, options={"--rcfile": EXECUTE, "--init-file": EXECUTE}))
     | _rows("find", Program(SEARCH, recursive=True))
@@ -176,6 +178,9 @@ VALUES: dict[str, frozenset[str]] = {
         "split": "-a -b -C -l -n --bytes --lines --additional-suffix --number --suffix-length",
         "openssl": "-in -out -key -inkey -passin -pass -connect",
         "base64": "-w --wrap",
+        "tmux": "-S -L -f -c",
+        "screen": "-S -c -e -h -p -t -T",
+        "xxd": "-l -s -c -g -o -n",
         "bash": "-c -o -O +O --rcfile --init-file",
         "mktemp": "-p --tmpdir --suffix",
         "truncate": "-s --size -r",

@@ -22,7 +22,7 @@ from hookgate.facts.shell.wrappers import LOOKS, WRAPPERS
 _MAX_DEPTH = 60
 _MAX_NESTED = 8
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*\+?=")
-_SHELL_WORD = re.compile(r"(?:^|[\s=:!'\"(|,;])(?:/usr/local|/usr)?/bin/(?:ba|z|da|k|a|fi|c|tc)?sh(?=$|[\s'\"),;|&\\}])")
+_SHELL_WORD = re.compile(r"(?:^|[\s=:!'\"({|,;])(?:/usr/local|/usr)?/bin/(?:ba|z|da|k|a|fi|c|tc)?sh(?=$|[\s'\"),;|&\\}])")
 _DEVICE = re.compile(r"/dev/(?:tcp|udp)/")
 _STEERING = re.compile(
     r"^(?:LD_PRELOAD|LD_LIBRARY_PATH|LD_AUDIT|DYLD_\w+|BASH_ENV|ENV|PROMPT_COMMAND|PERL5OPT|PERL5LIB|RUBYOPT|PYTHONSTARTUP|"
@@ -31,6 +31,8 @@ _STEERING = re.compile(
 )
 _ALWAYS_STEERING = re.compile(r"^(?:LD_PRELOAD|LD_AUDIT|DYLD_INSERT_LIBRARIES|BASH_ENV|CLAUDE_CODE_SHELL_PREFIX)$")
 _TEXT_ONLY = frozenset("echo printf ls which type file stat test [ chsh grep rg cat ln man info shellcheck command".split())
+#: What they run, runs on another machine or in a container, where a shell is the way in.
+_ELSEWHERE = frozenset("docker podman nerdctl kubectl oc docker-compose az aws vagrant ssh".split())
 _WORDS = frozenset("word string raw_string ansi_c_string concatenation number simple_expansion expansion command_substitution "
                    "process_substitution arithmetic_expansion brace_expression extglob_pattern translated_string regex variable_name "
                    "special_variable_name test_operator string_content".split())  # fmt: skip
@@ -54,6 +56,8 @@ class CommandReader:
         self._source = b""
         self._budget = Budget()
         self._variables: dict[str, str | None] = {}
+        #: Words behind a redirection, which belong to the command before it.
+        self._behind: list[Word] = []
         #: Files that the command itself made of what came from elsewhere.
         self._made: dict[str, frozenset[str]] = {}
 
@@ -80,6 +84,8 @@ class CommandReader:
     def _loosely(self, text: str, frame: Frame) -> None:
         if text.replace("\\'", "").replace('\\"', "").count("'") % 2 or text.count('"') % 2:
             self._ledger.reasons["parse_error"] = None
+        if re.search(r"(?:Process|exec|spawn|system)\w*\s*\(\s*\[?['\"]/bin/(?:ba)?sh\b", text):
+            self._ledger.shapes["shell_from_program"] = None
         seen = {(command.program, command.args) for command in self._ledger.commands}
         for words in loose_commands(text):
             self._budget.spend()
@@ -134,7 +140,14 @@ class CommandReader:
         body: list[Node] = []
         after: list[tuple[Node, bool]] = []
         outputs: list[str] = []
-        for child in node.named_children:
+        children = node.named_children
+        if children and children[0].type == "list":
+            # A redirection behind `a && b` belongs to b alone, which runs where a has gone.
+            first = children[0].named_children
+            for child in first[:-1]:
+                self._visit(child, inner)
+            children = [*first[-1:], *children[1:]]
+        for child in children:
             if child.type in ("file_redirect", "heredoc_redirect", "herestring_redirect"):
                 flow = self._redirect(child, inner, flow, outputs, after)
             else:
@@ -169,10 +182,15 @@ class CommandReader:
                     after.append((child, piped and not listed))
             return flow
         operator = next((child.type for child in node.children if "<" in child.type or ">" in child.type), ">")
+        seen = False
         for child in node.named_children:
             if child.type == "file_descriptor":
                 continue
             word = self._word(child, frame)
+            if seen:
+                self._behind.append(word)
+                continue
+            seen = True
             if _DEVICE.search(word.text):
                 self._ledger.shapes["network_device"] = None
                 touch(self._ledger, "/dev/tcp", (), [], [], [word], self._cwd)
@@ -258,6 +276,8 @@ class CommandReader:
                     words.append(word)
             else:
                 words.append(self._word(child, frame))
+        words += self._behind
+        self._behind = []
         if not words:
             return NOTHING
         result = self._run(words, assigned, frame._replace(flow=flow))
@@ -291,6 +311,10 @@ class CommandReader:
             name = self._text(child)
             self._variables[name] = self._variables.get(name)
         return NOTHING
+
+    def _lone_redirect(self, node: Node, frame: Frame) -> Flow:
+        """`$(<file)`, and a redirection without a command."""
+        return self._redirect(node, frame, NOTHING, [], [])
 
     def _nothing(self, node: Node, frame: Frame) -> Flow:
         return NOTHING
@@ -428,7 +452,11 @@ class CommandReader:
             operands = operands + [Word(text) for text in frame.flow.text.split()[:64]]
         if program == "rm" and "--recursive" in options.flags and "xargs" in frame.wrappers and frame.flow.text is None:
             self._ledger.shapes["deletes_from_pipe"] = None
-        if program not in CODE_OPTIONS or not options_code(program, words):
+        if program in CODE_OPTIONS and options_code(program, words):
+            for word in words[1:]:
+                if len(word.text) < 256:
+                    mentions(self._ledger, program, word, cwd)
+        else:
             touch(self._ledger, program, options.flags, operands, options.values, words[1:], cwd)
         self._shells(program, words, frame)
         return self._effects(program, words, options.operands, options.flags, options.values, frame)
@@ -528,22 +556,24 @@ class CommandReader:
                 self._ledger.shapes["steered_program"] = None
             elif _STEERING.match(name) and _SHELL_WORD.search(value):
                 self._ledger.shapes["shell_from_program"] = None
-            elif _STEERING.match(name) and name.endswith("_COMMAND") and value.startswith("/"):
-                self._ledger.path(value.split()[0], self._cwd, Access.EXECUTE, program=program)
+            elif name.endswith("_COMMAND") and value.startswith("/"):
+                self._ledger.shapes["steered_program"] = None
 
     def _shells(self, program: str, words: list[Word], frame: Frame) -> None:
         """A shell that another program is told to start, and one that waits for a person."""
         if program in SHELLS:
-            if len(words) == 1 and not frame.flow.present:
+            if len(words) == 1 and not frame.flow.present and not _ELSEWHERE & set(frame.wrappers):
                 self._ledger.shapes["bare_shell"] = None
             return
+        if any("/inet/tcp/" in word.text for word in words[1:]):
+            self._ledger.shapes["network_device"] = None
         if program in _TEXT_ONLY:
             if program in ("echo", "printf") and any(
                 re.search(r"(?:exec\s+|^|\n|[:|!]\s*)(?:/usr)?/bin/(?:ba|z|da)?sh\s*[<\d]", word.text) for word in words[1:]
             ):
                 self._ledger.shapes["shell_from_program"] = None
             return
-        if any("sh" in word.text and _SHELL_WORD.search(word.text) for word in words[1:]):
+        if (program == "ssh" or program not in _ELSEWHERE) and any("sh" in word.text and _SHELL_WORD.search(word.text) for word in words[1:]):
             self._ledger.shapes["shell_from_program"] = None
 
     def _effects(
@@ -602,6 +632,9 @@ class CommandReader:
         flow: Flow,
         tags: frozenset[str],
     ) -> Flow:
+        if program not in PROGRAMS and program not in NETWORK and any(word.text in ("curl", "wget") for word in words[1:]):
+            # A program that nobody knows, with a download on its line: it may well run it.
+            tags |= {"network"}
         reaches = program in NETWORK and not (program == "curl" and words[1:] and all(not _far(word) for word in words[1:]))
         sent = reaches and (flow.present and program in ("curl", "nc", "ncat", "netcat", "ssh", "telnet", "wget", "http"))
         if sent and ("file" in flow.tags or "secret" in flow.tags):
@@ -691,6 +724,8 @@ class CommandReader:
                 if code.tags & {"network", "decoded"}:
                     self._ledger.shapes[_shape(code.tags)] = None
                 return Flow(tags, None, True)
+        if program == "python" and "-m" in texts:
+            return Flow(tags, None, True)
         scripts = [word for word in operands if word.text not in ("-",)]
         if program in SHELLS and any(text in ("-s", "-") or re.match(r"^-[a-z]*s[a-z]*$", text) for text in texts):
             scripts = []
@@ -753,7 +788,8 @@ class CommandReader:
 
     def _parallel(self, texts: list[str], frame: Frame) -> None:
         if ":::" not in texts:
-            rest = [text for text in texts if not text.startswith("-")]
+            start = next((at for at, text in enumerate(texts) if not text.startswith("-")), len(texts))
+            rest = texts[start:]
             if rest:
                 self._run([Word(text) for text in rest], [], self._outer(frame, "xargs"))
             return
@@ -841,5 +877,6 @@ _VISITS = {
     "function_definition": CommandReader._function,
     "for_statement": CommandReader._loop,
     "unset_command": CommandReader._unset,
+    "file_redirect": CommandReader._lone_redirect,
     "comment": CommandReader._nothing,
 }

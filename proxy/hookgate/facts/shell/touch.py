@@ -131,7 +131,7 @@ def hosts(ledger: Ledger, program: str, row: Program, operands: list[Word], word
     if program in NETWORK and program not in ("scp", "rsync", "socat"):
         for word in operands:
             if "://" not in word.text and (bare := _HOST.match(word.text)):
-                ledger.host(bare[1].strip("[]"), program=program)
+                ledger.host(bare[1].strip("[]"), url=word.text, program=program)
                 if program in ("ssh", "sftp", "nc", "ncat", "netcat", "telnet"):
                     return
 
