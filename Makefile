@@ -18,7 +18,7 @@ DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call 
 	$(if $(call given,OBSERVE),--observe) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench soak e2e prepare lock clean clean-cache venv cerbos client postgres no-client
+.PHONY: help run demo test lint format bench eval soak e2e prepare lock clean clean-cache venv cerbos client postgres no-client
 
 help: ## Say what there is
 	@echo "Hookgate puts a Cerbos policy decision in front of every tool call of Claude Code."
@@ -48,6 +48,9 @@ format: venv ## Format the code, and mend what the linter can mend
 
 bench: venv cerbos ## Measure Hookgate beside the bare PDP
 	@exec $(PY) -m bench $(ARGS)
+
+eval: venv cerbos ## How the shipped policies judge rows with a verdict [CORPUS=DIR]
+	@exec $(PY) -m tests.policies.corpus "$(or $(call given,CORPUS),.)" $(ARGS)
 
 soak: prepare ## The long form of the tests [CLIENT=no]
 	@exec $(PY) -m pytest -m "soak $(WITHOUT_CLIENT)" $(ARGS)

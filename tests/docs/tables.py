@@ -28,7 +28,7 @@ from hookgate.config.expected import expected
 from hookgate.config.load import ENV_PREFIX, tagged
 from hookgate.config.tree import Config
 from hookgate.errors import ErrorKind
-from hookgate.facts.model import Facts, PathFact
+from hookgate.facts.model import CommandFact, Facts, HostFact, PathFact
 from hookgate.hooks.answer import Answer, is_governed, render, render_error
 from hookgate.hooks.catalog import EVENTS, TOP_FIELDS, EventSpec, Form
 from hookgate.hooks.opinion import Opinion
@@ -242,7 +242,12 @@ def drop_table() -> list[str]:
 def fact_table() -> list[str]:
     """The facts that policies read."""
     rows: list[list[str]] = []
-    for kind, prefix in ((Facts, "R.attr.facts."), (PathFact, "R.attr.facts.paths[].")):
+    for kind, prefix in (
+        (Facts, "R.attr.facts."),
+        (PathFact, "R.attr.facts.paths[]."),
+        (HostFact, "R.attr.facts.hosts[]."),
+        (CommandFact, "R.attr.facts.commands[]."),
+    ):
         comments = code.field_comments("facts/model.py", kind.__name__)
         rows += [
             [f"`{prefix}{field.name}`", expected(field.type), comments[field.name]]

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
-from hookgate.facts import facts_of
+from hookgate.facts import Facts, facts_of
 from hookgate.hooks.decode import Read
 from hookgate.hooks.event import event_from
 
@@ -88,3 +89,5 @@ def _said() -> dict[tuple[str, str], Any]:
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
     for path, text in written():
         path.write_text(text)
+    schema = msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Facts)), indent=2).decode()
+    (POLICIES / "_schemas" / "facts.json").write_text(schema + "\n")

@@ -90,7 +90,10 @@ def main() -> None:
     files = [path for path in sorted(options.corpus.glob("*.jsonl")) if not options.set or path.stem in options.set]
     if not files:
         sys.exit(f"eval: no *.jsonl in {options.corpus}: name the directory with CORPUS=DIR")
-    table = ["| set | deny rows stopped | denied | allow rows touched | denied | ask rows stopped |", "|---|---|---|---|---|---|"]
+    table = [
+        "| set | deny rows stopped | denied | allow rows touched | denied | ask rows stopped |",
+        "|---|---|---|---|---|---|",
+    ]
     with running(find_cerbos(say=print).path, options.policies) as pdp:
         for path in files:
             for one in score(pdp, path):

@@ -29,7 +29,11 @@ def test_the_shipped_policies_compile_and_their_tests_pass(cerbos: Path, shipped
 
 
 def test_every_rule_with_an_output_is_named_in_a_test(shipped_directory: Path) -> None:
-    tested = set(re.findall(r"src\"?: \"?([^\s\",]+)", "".join(f.read_text() for f in shipped_directory.glob("tests/*_test.yaml"))))
+    tested = set(
+        re.findall(
+            r"src\"?: \"?([^\s\",]+)", "".join(f.read_text() for f in shipped_directory.glob("tests/*_test.yaml"))
+        )
+    )
     silent = {"everything-else", "allow", "deny", "deny-allows", "strict", "strict-allows"}
     # A command beyond its bound would be a test file of 100 KB: test_shipped.py asks about one.
     elsewhere = {f"resource.{kind}.vdefault#long-command" for kind in ("PreToolUse", "PermissionRequest")}

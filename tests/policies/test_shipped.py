@@ -183,9 +183,7 @@ def test_a_tool_that_nobody_knows_is_left_to_the_client(shipped: RunningPdp, too
 REMARKED = {
     "ConfigChange": ["settings-stand-still"],
     "PermissionRequest.Bash": ["forced-push"],
-    **dict.fromkeys(
-        (f"PreToolUse.mcp__demo__{call}" for call in ("add", "ask", "boom", "echo", "echo.subagent")), ["project-server"]
-    ),
+    **{f"PreToolUse.mcp__demo__{call}": ["project-server"] for call in ("add", "ask", "boom", "echo", "echo.subagent")},
     "PostToolUse.WebFetch": ["web-content"],
     "PostToolUse.WebSearch": ["web-content"],
 }

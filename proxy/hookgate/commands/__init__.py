@@ -3,7 +3,7 @@
 import typer
 
 from hookgate import __version__
-from hookgate.commands import audit, check, config, demo, dev, fetch, policies, serve, ship
+from hookgate.commands import audit, check, config, demo, dev, facts, fetch, policies, serve, ship
 
 app = typer.Typer(
     name="hookgate",
@@ -17,6 +17,7 @@ app.command()(ship.ship)
 app.command()(dev.dev)
 app.command()(demo.demo)
 app.command()(check.check)
+app.command()(facts.facts)
 app.command()(fetch.fetch)
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")

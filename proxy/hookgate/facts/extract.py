@@ -26,8 +26,12 @@ _MAX_PATH_CHARACTERS = 4096
 _MAX_STRINGS = 512
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 #: Marks that turn the direction of writing, or that take no room.
-_HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\u200e\u200f\u2060-\u2064\ufeff\u00ad\u115f\u1160\u3164\U000e0000-\U000e007f]")
-_ZSH = re.compile(r"(?:^|[\s;&|(])(?:=\(|=[a-z]+\b|setopt\s|zmodload\s|emulate\s|autoload\s)|\$\{\([a-zA-Z@]+\)|\*\*?\([a-zA-Z.^/@:-]+\)|<<<<")
+_HIDDEN = re.compile(
+    "[\u202a-\u202e\u2066-\u2069\u200b\u200e\u200f\u2060-\u2064\ufeff\u00ad\u115f\u1160\u3164\U000e0000-\U000e007f]"
+)
+_ZSH = re.compile(
+    r"(?:^|[\s;&|(])(?:=\(|=[a-z]+\b|setopt\s|zmodload\s|emulate\s|autoload\s)|\$\{\([a-zA-Z@]+\)|\*\*?\([a-zA-Z.^/@:-]+\)|<<<<"
+)
 _POWERSHELL = re.compile(
     r"(?i)(?:^|[;|&{(\s])(?:(?:get|set|new|remove|invoke|start|stop|add|import|export|out|select|where|foreach|test|copy|move|rename|clear|enable|"
     r"disable|register|unregister|restart|write|read)-[a-z]{3,}|iex|iwr|irm)\b"

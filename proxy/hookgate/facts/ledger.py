@@ -26,7 +26,15 @@ class Ledger:
             self.reasons["too_many_commands"] = None
 
     def path(
-        self, written: str, cwd: str, access: Access, *, program: str = "", recursive: bool = False, dynamic: bool = False, trim: bool = False
+        self,
+        written: str,
+        cwd: str,
+        access: Access,
+        *,
+        program: str = "",
+        recursive: bool = False,
+        dynamic: bool = False,
+        trim: bool = False,
     ) -> PathFact | None:
         """Adds a path, as it is written in a directory; None where there is no room."""
         if len(written) > MAX_TEXT_CHARACTERS:
@@ -55,10 +63,7 @@ class Ledger:
 
     def url(self, url: str, *, program: str = "") -> None:
         """Adds the host of an address; where two readers find different ones, both, and it is opaque."""
-        if not has_scheme(url):
-            url_read = "http://" + url
-        else:
-            url_read = url
+        url_read = url if has_scheme(url) else "http://" + url
         one = browser_host(url_read)
         self.host(one, url=url, program=program)
         if program:

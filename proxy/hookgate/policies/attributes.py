@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from hookgate.facts import Access, Facts, PathFact
+from hookgate.facts import Access, CommandFact, Facts, HostFact, PathFact
 from hookgate.hooks.catalog import EVENTS
 from hookgate.policies.actions import matches, names_one
 from hookgate.policies.shape import UNKNOWN, Elements, Known, Record, Shape, shape_of
@@ -43,7 +43,11 @@ _REQUIRED_INPUT = {
 }
 
 _FACTS = shape_of(
-    Facts(paths=(PathFact("", "", "", "", access=Access.READ, inside_project=True, recursive=False),)).attributes(),
+    Facts(
+        paths=(PathFact("", "", "", "", access=Access.READ, inside_project=True, recursive=False),),
+        hosts=(HostFact(""),),
+        commands=(CommandFact("", ""),),
+    ).attributes(),
     "R.attr.facts",
 )
 

@@ -12,10 +12,14 @@ _RUNS = re.compile(
     r"\bshell_exec|\bpassthru|\bproc_open|\bpcntl_exec|\bcheck_output|\bcheck_call|\bgetoutput|\bqx|\bdo shell script|\bProcessBuilder|"
     r"\bos\.execute|\brun)\s*\(?\s*\[?\s*$"
 )
-_DELETES = re.compile(r"(?:\brmtree|\bunlink(?:Sync)?|\bremove|\brmdir(?:Sync)?|\brmSync|\brm|\brm_rf|\brm_r|\bremove_tree|\bremovedirs)\s*\(?\s*$")
+_DELETES = re.compile(
+    r"(?:\brmtree|\bunlink(?:Sync)?|\bremove|\brmdir(?:Sync)?|\brmSync|\brm|\brm_rf|\brm_r|\bremove_tree|\bremovedirs)\s*\(?\s*$"
+)
 _TREES = re.compile(r"\brmtree|\brm_rf|\brm_r\b|\bremove_tree|\brmSync|\brm\(")
 _WRITES = re.compile(r"^\s*,\s*(?:mode\s*=\s*)?[\"'](?:[wax]|r\+)|\.write_text|\.write_bytes")
-_WRITE_CALLS = re.compile(r"(?:write_?[Ff]ile(?:Sync)?|file_put_contents|append_?[Ff]ile(?:Sync)?|FileWriter|urlretrieve\([^)]*|copy\w*\([^)]*)\s*\(?\s*,?\s*$")
+_WRITE_CALLS = re.compile(
+    r"(?:write_?[Ff]ile(?:Sync)?|file_put_contents|append_?[Ff]ile(?:Sync)?|FileWriter|urlretrieve\([^)]*|copy\w*\([^)]*)\s*\(?\s*,?\s*$"
+)
 _PATH = re.compile(r"^(?:~?/|\.{1,2}/|\.[a-z])[^\s]*$|^[\w.-]+\.[a-z]{2,6}$")
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _MAX_TEXTS = 64

@@ -9,7 +9,32 @@ _TOKEN = re.compile(
     r"(?P<single>'[^']*'?)|(?P<double>\"(?:[^\"\\]|\\.)*\"?)|(?P<escape>\\.)|(?P<text>[^\s\\'\"|&;(){}`<>$]+|.)",
     re.DOTALL,
 )
-_KEYWORDS = frozenset("if then else elif fi do done while until for in case esac time ! { } function select coproc [[ ]]".split())
+_KEYWORDS = frozenset(
+    [
+        "if",
+        "then",
+        "else",
+        "elif",
+        "fi",
+        "do",
+        "done",
+        "while",
+        "until",
+        "for",
+        "in",
+        "case",
+        "esac",
+        "time",
+        "!",
+        "{",
+        "}",
+        "function",
+        "select",
+        "coproc",
+        "[[",
+        "]]",
+    ]
+)
 
 
 def loose_commands(text: str) -> list[list[Word]]:

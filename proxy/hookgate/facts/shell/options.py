@@ -8,7 +8,29 @@ from hookgate.facts.shell.words import Word
 
 _CLUSTER = re.compile(r"^-[A-Za-z0-9]{2,}$")
 #: Programs whose long options have one dash.
-_ONE_DASH = frozenset("find java javac terraform tofu go openssl ffmpeg gcc g++ clang ld nmap xset convert magick java dotnet ant".split())
+_ONE_DASH = frozenset(
+    [
+        "find",
+        "java",
+        "javac",
+        "terraform",
+        "tofu",
+        "go",
+        "openssl",
+        "ffmpeg",
+        "gcc",
+        "g++",
+        "clang",
+        "ld",
+        "nmap",
+        "xset",
+        "convert",
+        "magick",
+        "java",
+        "dotnet",
+        "ant",
+    ]
+)
 _NO_VALUES: frozenset[str] = frozenset()
 _NO_NAMES: dict[str, str] = {}
 

@@ -1,5 +1,7 @@
 """What programs do with the words on their line: one row a program, easy to extend."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hookgate.facts.model import Access
@@ -21,7 +23,7 @@ class Program(NamedTuple):
     operands: Access | None = None
     first: int = 0
     last: Access | None = None
-    options: dict[str, Access] = {}
+    options: Mapping[str, Access] = MappingProxyType({})
     recursive: bool = False
     literal: bool = False
 
@@ -62,19 +64,42 @@ PROGRAMS: dict[str, Program] = (
     | _rows(
         "curl",
         Program(
-            options={"-o": WRITE, "--output": WRITE, "-T": READ, "--upload-file": READ, "-K": READ, "--config": READ, "-b": READ,
-                     "-c": WRITE, "-E": READ, "--cert": READ, "--key": READ, "-D": WRITE, "--netrc-file": READ}
+            options={
+                "-o": WRITE,
+                "--output": WRITE,
+                "-T": READ,
+                "--upload-file": READ,
+                "-K": READ,
+                "--config": READ,
+                "-b": READ,
+                "-c": WRITE,
+                "-E": READ,
+                "--cert": READ,
+                "--key": READ,
+                "-D": WRITE,
+                "--netrc-file": READ,
+            }
         ),
-    )  # fmt: skip
+    )
     | _rows(
         "wget",
         Program(
-            options={"-O": WRITE, "--output-document": WRITE, "-i": READ, "--input-file": READ, "--post-file": READ,
-                     "--body-file": READ, "-P": WRITE, "-o": WRITE}
+            options={
+                "-O": WRITE,
+                "--output-document": WRITE,
+                "-i": READ,
+                "--input-file": READ,
+                "--post-file": READ,
+                "--body-file": READ,
+                "-P": WRITE,
+                "-o": WRITE,
+            }
         ),
-    )  # fmt: skip
+    )
     | _rows("git", Program(options={"--output": WRITE}))
-    | _rows("openssl", Program(None, options={"-in": READ, "-out": WRITE, "-key": READ, "-inkey": READ, "-passin": READ}))
+    | _rows(
+        "openssl", Program(None, options={"-in": READ, "-out": WRITE, "-key": READ, "-inkey": READ, "-passin": READ})
+    )
     | _rows("sh bash zsh dash ksh ash fish", Program(EXECUTE, options={"--rcfile": EXECUTE, "--init-file": EXECUTE}))
     | _rows("find", Program(SEARCH, recursive=True))
     | _rows(
@@ -195,16 +220,124 @@ LIKE = {
 
 #: Programs with sub-commands.
 SUBCOMMANDS = frozenset(
-    "git docker podman nerdctl kubectl oc helm terraform tofu pulumi aws gcloud az npm yarn pnpm pip pip3 uv poetry cargo go gh glab brew apt "
-    "apt-get dnf yum apk pacman zypper snap flatpak gem bundle composer systemctl launchctl service security openssl crontab hg svn claude "
-    "hookgate cerbos ansible vault flyctl fly heroku vercel netlify doctl linode-cli openstack mise asdf rustup conda mamba nix lvm lxc ctr "
-    "dmsetup npx bunx bun deno netsh reg sc make docker-compose tmux screen redis-cli helmfile argocd flux minikube kind k3d".split()
+    [
+        "git",
+        "docker",
+        "podman",
+        "nerdctl",
+        "kubectl",
+        "oc",
+        "helm",
+        "terraform",
+        "tofu",
+        "pulumi",
+        "aws",
+        "gcloud",
+        "az",
+        "npm",
+        "yarn",
+        "pnpm",
+        "pip",
+        "pip3",
+        "uv",
+        "poetry",
+        "cargo",
+        "go",
+        "gh",
+        "glab",
+        "brew",
+        "apt",
+        "apt-get",
+        "dnf",
+        "yum",
+        "apk",
+        "pacman",
+        "zypper",
+        "snap",
+        "flatpak",
+        "gem",
+        "bundle",
+        "composer",
+        "systemctl",
+        "launchctl",
+        "service",
+        "security",
+        "openssl",
+        "crontab",
+        "hg",
+        "svn",
+        "claude",
+        "hookgate",
+        "cerbos",
+        "ansible",
+        "vault",
+        "flyctl",
+        "fly",
+        "heroku",
+        "vercel",
+        "netlify",
+        "doctl",
+        "linode-cli",
+        "openstack",
+        "mise",
+        "asdf",
+        "rustup",
+        "conda",
+        "mamba",
+        "nix",
+        "lvm",
+        "lxc",
+        "ctr",
+        "dmsetup",
+        "npx",
+        "bunx",
+        "bun",
+        "deno",
+        "netsh",
+        "reg",
+        "sc",
+        "make",
+        "docker-compose",
+        "tmux",
+        "screen",
+        "redis-cli",
+        "helmfile",
+        "argocd",
+        "flux",
+        "minikube",
+        "kind",
+        "k3d",
+    ]
 )
-SHELLS = frozenset("sh bash zsh dash ksh mksh ash fish csh tcsh rbash rc elvish pwsh powershell yash nu xonsh".split())
+SHELLS = frozenset(
+    [
+        "sh",
+        "bash",
+        "zsh",
+        "dash",
+        "ksh",
+        "mksh",
+        "ash",
+        "fish",
+        "csh",
+        "tcsh",
+        "rbash",
+        "rc",
+        "elvish",
+        "pwsh",
+        "powershell",
+        "yash",
+        "nu",
+        "xonsh",
+    ]
+)
 #: Interpreters and the options behind which code stands.
 CODE_OPTIONS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("python", "python2", "python3", "pypy", "pypy3", "ipython"), frozenset({"-c"})),
-    **dict.fromkeys(("perl", "ruby", "lua", "luajit", "julia", "osascript", "jrunscript"), frozenset({"-e", "-E", "-n", "-ne", "-pe", "-l"})),
+    **dict.fromkeys(
+        ("perl", "ruby", "lua", "luajit", "julia", "osascript", "jrunscript"),
+        frozenset({"-e", "-E", "-n", "-ne", "-pe", "-l"}),
+    ),
     **dict.fromkeys(("node", "nodejs", "bun", "deno"), frozenset({"-e", "-p", "--eval", "--print", "-pe"})),
     "php": frozenset({"-r"}),
     "groovy": frozenset({"-e"}),
@@ -214,6 +347,37 @@ CODE_OPTIONS: dict[str, frozenset[str]] = {
 }
 INTERPRETERS = SHELLS | frozenset(CODE_OPTIONS)
 NETWORK = frozenset(
-    "curl wget http https xh aria2c lwp-request lwp-download nc ncat netcat socat telnet ftp tftp scp sftp rsync ssh fetch axel iwr irm "
-    "invoke-webrequest invoke-restmethod urlget openssl-s_client whois finger smbclient gsutil".split()
+    [
+        "curl",
+        "wget",
+        "http",
+        "https",
+        "xh",
+        "aria2c",
+        "lwp-request",
+        "lwp-download",
+        "nc",
+        "ncat",
+        "netcat",
+        "socat",
+        "telnet",
+        "ftp",
+        "tftp",
+        "scp",
+        "sftp",
+        "rsync",
+        "ssh",
+        "fetch",
+        "axel",
+        "iwr",
+        "irm",
+        "invoke-webrequest",
+        "invoke-restmethod",
+        "urlget",
+        "openssl-s_client",
+        "whois",
+        "finger",
+        "smbclient",
+        "gsutil",
+    ]
 )

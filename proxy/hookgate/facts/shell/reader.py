@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from tree_sitter import Node
 
+from hookgate.facts.ledger import MAX_TEXT_CHARACTERS, Ledger
 from hookgate.facts.model import Access, CommandFact
 from hookgate.facts.paths import resolved
 from hookgate.facts.shell.code import inside
 from hookgate.facts.shell.flow import NOTHING, Flow
 from hookgate.facts.shell.grammar import Budget, Unreadable, parse
-from hookgate.facts.ledger import MAX_TEXT_CHARACTERS, Ledger
 from hookgate.facts.shell.loose import loose_commands
 from hookgate.facts.shell.options import options_of
 from hookgate.facts.shell.programs import CODE_OPTIONS, INTERPRETERS, NETWORK, PROGRAMS, SHELLS, SUBCOMMANDS
@@ -22,7 +22,9 @@ from hookgate.facts.shell.wrappers import LOOKS, WRAPPERS
 _MAX_DEPTH = 60
 _MAX_NESTED = 8
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*\+?=")
-_SHELL_WORD = re.compile(r"(?:^|[\s=:!'\"({|,;])(?:/usr/local|/usr)?/bin/(?:ba|z|da|k|a|fi|c|tc)?sh(?=$|[\s'\"),;|&\\}])")
+_SHELL_WORD = re.compile(
+    r"(?:^|[\s=:!'\"({|,;])(?:/usr/local|/usr)?/bin/(?:ba|z|da|k|a|fi|c|tc)?sh(?=$|[\s'\"),;|&\\}])"
+)
 _DEVICE = re.compile(r"/dev/(?:tcp|udp)/")
 _STEERING = re.compile(
     r"^(?:LD_PRELOAD|LD_LIBRARY_PATH|LD_AUDIT|DYLD_\w+|BASH_ENV|ENV|PROMPT_COMMAND|PERL5OPT|PERL5LIB|RUBYOPT|PYTHONSTARTUP|"
@@ -30,12 +32,33 @@ _STEERING = re.compile(
     r"CLAUDE_CODE_SHELL_PREFIX|\w+_COMMAND|\w+_ASKPASS)$"
 )
 _ALWAYS_STEERING = re.compile(r"^(?:LD_PRELOAD|LD_AUDIT|DYLD_INSERT_LIBRARIES|BASH_ENV|CLAUDE_CODE_SHELL_PREFIX)$")
-_TEXT_ONLY = frozenset("echo printf ls which type file stat test [ chsh grep rg cat ln man info shellcheck command".split())
+_TEXT_ONLY = frozenset(
+    [
+        "echo",
+        "printf",
+        "ls",
+        "which",
+        "type",
+        "file",
+        "stat",
+        "test",
+        "[",
+        "chsh",
+        "grep",
+        "rg",
+        "cat",
+        "ln",
+        "man",
+        "info",
+        "shellcheck",
+        "command",
+    ]
+)
 #: What they run, runs on another machine or in a container, where a shell is the way in.
-_ELSEWHERE = frozenset("docker podman nerdctl kubectl oc docker-compose az aws vagrant ssh".split())
-_WORDS = frozenset("word string raw_string ansi_c_string concatenation number simple_expansion expansion command_substitution "
-                   "process_substitution arithmetic_expansion brace_expression extglob_pattern translated_string regex variable_name "
-                   "special_variable_name test_operator string_content".split())  # fmt: skip
+_ELSEWHERE = frozenset(
+    ["docker", "podman", "nerdctl", "kubectl", "oc", "docker-compose", "az", "aws", "vagrant", "ssh"]
+)
+_WORDS = frozenset(["word", "string", "raw_string", "ansi_c_string", "concatenation", "number", "simple_expansion", "expansion", "command_substitution", "process_substitution", "arithmetic_expansion", "brace_expression", "extglob_pattern", "translated_string", "regex", "variable_name", "special_variable_name", "test_operator", "string_content"])  # fmt: skip
 
 
 class Frame(NamedTuple):
@@ -170,7 +193,6 @@ class CommandReader:
             words = [self._word(child, frame) for child in node.named_children if child.type in _WORDS]
             return Flow(words[-1].tags, words[-1].text, True) if words else flow
         if node.type == "heredoc_redirect":
-            piped = any(child.type in ("|", "|&") for child in node.children) or True
             for child in node.named_children:
                 if child.type == "heredoc_body":
                     self._all(child, frame)
@@ -179,7 +201,7 @@ class CommandReader:
                     flow = self._redirect(child, frame, flow, outputs, after)
                 elif child.type not in ("heredoc_start", "heredoc_end", "file_descriptor"):
                     listed = any(one.type in ("&&", "||", ";") for one in node.children)
-                    after.append((child, piped and not listed))
+                    after.append((child, not listed))
             return flow
         operator = next((child.type for child in node.children if "<" in child.type or ">" in child.type), ">")
         seen = False
@@ -373,7 +395,11 @@ class CommandReader:
         if name in self._variables:
             value = self._variables[name]
             tags = self._made.get("$" + name, frozenset())
-            return Word(f"${name}", dynamic=True, plain=True, tags=tags) if value is None else Word(value, plain=True, tags=tags)
+            return (
+                Word(f"${name}", dynamic=True, plain=True, tags=tags)
+                if value is None
+                else Word(value, plain=True, tags=tags)
+            )
         if name == "HOME":
             return Word("~", plain=True)
         if name == "PWD":
@@ -415,7 +441,11 @@ class CommandReader:
         if not words[0].text.isascii():
             self._ledger.reasons["look_alike"] = None
         wrapper = WRAPPERS.get(program)
-        if wrapper is not None and len(words) > 1 and not (program in LOOKS and LOOKS[program] & {word.text for word in words[1:3]}):
+        if (
+            wrapper is not None
+            and len(words) > 1
+            and not (program in LOOKS and LOOKS[program] & {word.text for word in words[1:3]})
+        ):
             inner = self._unwrapped(program, words, frame)
             if inner is not None:
                 return self._wrapped(program, inner, words, assigned, frame)
@@ -437,8 +467,12 @@ class CommandReader:
         if len(words) > 257:
             self._ledger.reasons["too_many_arguments"] = None
         self._ledger.command(fact)
-        if "/" in words[0].text and not words[0].text.startswith(("/bin/", "/usr/bin/", "/usr/local/bin/", "/opt/homebrew/")):
-            found = self._ledger.path(words[0].text, self._cwd, Access.EXECUTE, program=program, dynamic=words[0].dynamic)
+        if "/" in words[0].text and not words[0].text.startswith(
+            ("/bin/", "/usr/bin/", "/usr/local/bin/", "/opt/homebrew/")
+        ):
+            found = self._ledger.path(
+                words[0].text, self._cwd, Access.EXECUTE, program=program, dynamic=words[0].dynamic
+            )
             self._executed(found.path if found else "")
         if words[0].tags & {"network", "decoded"}:
             self._ledger.shapes[_shape(words[0].tags)] = None
@@ -476,7 +510,9 @@ class CommandReader:
         while at < len(rest):
             text = rest[at].text
             if program == "env" and (text in ("-S", "--split-string") or text.startswith("-S")):
-                return [Word(one) for one in (text[2:] or " ".join(word.text for word in rest[at + 1 :])).split()] or None
+                return [
+                    Word(one) for one in (text[2:] or " ".join(word.text for word in rest[at + 1 :])).split()
+                ] or None
             if program == "start-stop-daemon" and text in ("-x", "--exec", "-a", "--startas"):
                 return rest[at + 1 :] or None
             if text == "--":
@@ -518,7 +554,10 @@ class CommandReader:
         if program in ("ltrace", "strace"):
             for word in words[1 : len(words) - len(inner)]:
                 mentions(self._ledger, program, word, self._cwd)
-        if program in ("docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh") or program in ("chroot", "nsenter"):
+        if program in ("docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh") or program in (
+            "chroot",
+            "nsenter",
+        ):
             # Elsewhere: its paths are not those of this machine.
             for word in words[1 : len(words) - len(inner)]:
                 mentions(self._ledger, program, word, self._cwd)
@@ -535,7 +574,9 @@ class CommandReader:
             marks = [w.text[2:] or words[at + 1].text for at, w in enumerate(words[:-1]) if w.text.startswith("-I")]
             mark = marks[0] if marks else "{}"
             text = frame.flow.text.strip()
-            flow = self._run([w._replace(text=w.text.replace(mark, text)) for w in inner], assigned, self._outer(frame, program))
+            flow = self._run(
+                [w._replace(text=w.text.replace(mark, text)) for w in inner], assigned, self._outer(frame, program)
+            )
         else:
             flow = self._run(inner, assigned, self._outer(frame, program))
         self._cwd = cwd
@@ -569,15 +610,24 @@ class CommandReader:
             self._ledger.shapes["network_device"] = None
         if program in _TEXT_ONLY:
             if program in ("echo", "printf") and any(
-                re.search(r"(?:exec\s+|^|\n|[:|!]\s*)(?:/usr)?/bin/(?:ba|z|da)?sh\s*[<\d]", word.text) for word in words[1:]
+                re.search(r"(?:exec\s+|^|\n|[:|!]\s*)(?:/usr)?/bin/(?:ba|z|da)?sh\s*[<\d]", word.text)
+                for word in words[1:]
             ):
                 self._ledger.shapes["shell_from_program"] = None
             return
-        if (program == "ssh" or program not in _ELSEWHERE) and any("sh" in word.text and _SHELL_WORD.search(word.text) for word in words[1:]):
+        if (program == "ssh" or program not in _ELSEWHERE) and any(
+            "sh" in word.text and _SHELL_WORD.search(word.text) for word in words[1:]
+        ):
             self._ledger.shapes["shell_from_program"] = None
 
     def _effects(
-        self, program: str, words: list[Word], operands: list[Word], flags: tuple[str, ...], values: list[tuple[str, Word]], frame: Frame
+        self,
+        program: str,
+        words: list[Word],
+        operands: list[Word],
+        flags: tuple[str, ...],
+        values: list[tuple[str, Word]],
+        frame: Frame,
     ) -> Flow:
         """What a command runs itself, changes for those behind it, and hands on."""
         tags = frozenset[str]().union(*(word.tags for word in words[1:]))
@@ -632,21 +682,33 @@ class CommandReader:
         flow: Flow,
         tags: frozenset[str],
     ) -> Flow:
-        if program not in PROGRAMS and program not in NETWORK and any(word.text in ("curl", "wget") for word in words[1:]):
+        if (
+            program not in PROGRAMS
+            and program not in NETWORK
+            and any(word.text in ("curl", "wget") for word in words[1:])
+        ):
             # A program that nobody knows, with a download on its line: it may well run it.
             tags |= {"network"}
-        reaches = program in NETWORK and not (program == "curl" and words[1:] and all(not _far(word) for word in words[1:]))
-        sent = reaches and (flow.present and program in ("curl", "nc", "ncat", "netcat", "ssh", "telnet", "wget", "http"))
+        reaches = program in NETWORK and not (
+            program == "curl" and words[1:] and all(not _far(word) for word in words[1:])
+        )
+        sent = reaches and (
+            flow.present and program in ("curl", "nc", "ncat", "netcat", "ssh", "telnet", "wget", "http")
+        )
         if sent and ("file" in flow.tags or "secret" in flow.tags):
             self._ledger.shapes["file_to_network"] = None
         if program in ("base64", "base32", "base58", "basez", "uudecode", "xxd", "openssl", "gunzip", "zcat"):
-            decodes = {"--decode", "-d", "-D", "-r", "-di", "-rp"} & (set(flags) | {word.text for word in words[1:]}) or program in (
-                "uudecode",
+            decodes = {"--decode", "-d", "-D", "-r", "-di", "-rp"} & (
+                set(flags) | {word.text for word in words[1:]}
+            ) or program in ("uudecode",)
+            decodes = decodes or (
+                program == "base64" and any(re.match(r"^-[a-zA-Z]*[dD]", word.text) for word in words[1:])
             )
-            decodes = decodes or (program == "base64" and any(re.match(r"^-[a-zA-Z]*[dD]", word.text) for word in words[1:]))
             if decodes or program in ("gunzip", "zcat"):
                 return Flow(flow.tags | tags | {"decoded"} if decodes else flow.tags | tags, None, True)
-        if program in ("tar", "unzip") and any(re.match(r"^-{0,2}[a-zA-Z]*[xOp]|^--to-stdout", word.text) for word in words[1:3]):
+        if program in ("tar", "unzip") and any(
+            re.match(r"^-{0,2}[a-zA-Z]*[xOp]|^--to-stdout", word.text) for word in words[1:3]
+        ):
             tags |= {"archive"}
         if reaches:
             tags |= {"network"}
@@ -665,7 +727,9 @@ class CommandReader:
             self._wrote([resolved(word.text, self._cwd) for word in operands], flow)
             return flow
         if program in ("cp", "mv", "ln", "install") and len(operands) > 1:
-            made = frozenset[str]().union(*(self._made.get(resolved(word.text, self._cwd), frozenset()) for word in operands[:-1]))
+            made = frozenset[str]().union(
+                *(self._made.get(resolved(word.text, self._cwd), frozenset()) for word in operands[:-1])
+            )
             self._wrote([resolved(operands[-1].text, self._cwd)], Flow(made))
         if program == "rm":
             for word in operands:
@@ -673,14 +737,26 @@ class CommandReader:
         if program == "cat":
             if not operands:
                 return flow
-            made = frozenset[str]().union(*(self._made.get(resolved(word.text, self._cwd), frozenset()) for word in operands))
+            made = frozenset[str]().union(
+                *(self._made.get(resolved(word.text, self._cwd), frozenset()) for word in operands)
+            )
             return Flow(made | tags | {"file"}, None, True)
         if program in ("read", "mapfile", "readarray"):
             for word in operands:
                 self._variables[word.text] = None
                 if flow.tags:
                     self._made["$" + word.text] = flow.tags
-        passes = program not in PROGRAMS or program in ("sed", "awk", "grep", "tr", "head", "tail", "sort", "uniq", "cut")
+        passes = program not in PROGRAMS or program in (
+            "sed",
+            "awk",
+            "grep",
+            "tr",
+            "head",
+            "tail",
+            "sort",
+            "uniq",
+            "cut",
+        )
         return Flow((flow.tags if passes else frozenset()) | tags, None, True)
 
     def _printed(self, program: str, texts: list[str], tags: frozenset[str], words: list[Word]) -> Flow:
@@ -695,7 +771,9 @@ class CommandReader:
             return NOTHING
         return Flow(tags, _formatted(texts), True)
 
-    def _interpreter(self, program: str, words: list[Word], operands: list[Word], tags: frozenset[str], frame: Frame) -> Flow:
+    def _interpreter(
+        self, program: str, words: list[Word], operands: list[Word], tags: frozenset[str], frame: Frame
+    ) -> Flow:
         """A shell or an interpreter: code on its line, a script, or what it reads."""
         texts = [word.text for word in words[1:]]
         flow = frame.flow
@@ -766,8 +844,12 @@ class CommandReader:
             r"/bin/(?:ba)?sh|dup2|\bexec|subprocess|spawn|4444", code
         ):
             self._ledger.shapes["shell_over_network"] = None
-        if re.search(r"(?:\bexec|\beval)\s*\(", code) and re.search(r"urlopen|requests\.|b64decode|fetch\(|fromhex|decode\(", code):
-            self._ledger.shapes["network_to_interpreter" if "url" in code or "requests" in code else "decoded_to_interpreter"] = None
+        if re.search(r"(?:\bexec|\beval)\s*\(", code) and re.search(
+            r"urlopen|requests\.|b64decode|fetch\(|fromhex|decode\(", code
+        ):
+            self._ledger.shapes[
+                "network_to_interpreter" if "url" in code or "requests" in code else "decoded_to_interpreter"
+            ] = None
 
     def _executed(self, path: str) -> None:
         made = self._made.get(path)

@@ -3,8 +3,8 @@
 import re
 from typing import Protocol
 
-from hookgate.facts.model import Access
 from hookgate.facts.ledger import Ledger
+from hookgate.facts.model import Access
 from hookgate.facts.shell.programs import NETWORK, PROGRAMS, Program
 from hookgate.facts.shell.words import Word, braces
 from hookgate.facts.urls import has_scheme
@@ -14,17 +14,27 @@ _INSIDE = re.compile(r"(?:^|[\s=@:,'\"<>(|!])((?:~[\w.-]*|\$HOME)?/[^\s'\",;)>|<
 _RELATIVE = re.compile(r"^(?:[\w.@+*?\[\]{}-]+/)*[\w@+*?\[\]{}-]*\.?[\w.@+*?\[\]{},~-]*$")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>|;)]+")
 _REMOTE = re.compile(r"^(?:[\w.-]+@)?([\w-]+(?:\.[\w-]+)+|[\w-]+)::?(?!//)(.*)$")
-_HOST = re.compile(r"^(?:[\w.-]+@)?((?:[\w-]+\.)+[\w-]{2,}|\d+(?:\.\d+){3}|localhost|\[[0-9a-fA-F:]+\])(?::\d+)?(?:/.*)?$")
+_HOST = re.compile(
+    r"^(?:[\w.-]+@)?((?:[\w-]+\.)+[\w-]{2,}|\d+(?:\.\d+){3}|localhost|\[[0-9a-fA-F:]+\])(?::\d+)?(?:/.*)?$"
+)
 _DEVICE = re.compile(r"/dev/(?:tcp|udp)/([^/\s]+)/")
 _SOCAT = re.compile(r"(?i)(?:tcp|udp|openssl|ssl|sctp)\d?(?:-connect|-sendto)?:([\w.-]+):")
 _GENERAL = Program()
 _MAX_WORD_PATHS = 8
-_REMOTES = frozenset("scp sftp rsync tar".split())
-_DATA = frozenset("-d --data --data-binary --data-ascii --data-urlencode -F --form --json --url-query".split())
+_REMOTES = frozenset(["scp", "sftp", "rsync", "tar"])
+_DATA = frozenset(
+    ["-d", "--data", "--data-binary", "--data-ascii", "--data-urlencode", "-F", "--form", "--json", "--url-query"]
+)
 
 
 def touch(
-    ledger: Ledger, program: str, flags: tuple[str, ...], operands: list[Word], values: list[tuple[str, Word]], words: list[Word], cwd: str
+    ledger: Ledger,
+    program: str,
+    flags: tuple[str, ...],
+    operands: list[Word],
+    values: list[tuple[str, Word]],
+    words: list[Word],
+    cwd: str,
 ) -> None:
     """Notes the paths and hosts of a command. `values` are the options that have one."""
     row = PROGRAMS.get(program, _GENERAL)
@@ -39,7 +49,12 @@ def touch(
             return
         for one in braces(text) if "{" in text else (text,):
             ledger.path(
-                one, cwd, access, program=program, recursive=recursive or everywhere, dynamic=word.dynamic and "$" in one
+                one,
+                cwd,
+                access,
+                program=program,
+                recursive=recursive or everywhere,
+                dynamic=word.dynamic and "$" in one,
             )
 
     for option, value in values:
@@ -103,11 +118,20 @@ def mentions(ledger: Ledger, program: str, word: Word, cwd: str, *, relative: bo
     found = 0
     for match in _INSIDE.finditer(text):
         for one in braces(match[1]) if "{" in match[1] else (match[1],):
-            ledger.path(one.replace("$HOME", "~", 1), cwd, Access.NAMED, program=program, dynamic=word.dynamic and "$" in one)
+            ledger.path(
+                one.replace("$HOME", "~", 1), cwd, Access.NAMED, program=program, dynamic=word.dynamic and "$" in one
+            )
         found += 1
         if found >= _MAX_WORD_PATHS:
             return
-    if relative and not found and text and not text.startswith("-") and ("/" in text or "." in text) and len(text) < 512:
+    if (
+        relative
+        and not found
+        and text
+        and not text.startswith("-")
+        and ("/" in text or "." in text)
+        and len(text) < 512
+    ):
         tail = text.rpartition("=")[2].lstrip("@")
         if tail and not has_scheme(tail) and _RELATIVE.match(tail):
             for one in braces(tail) if "{" in tail else (tail,):
@@ -148,7 +172,8 @@ def _pattern_given(program: str, flags: tuple[str, ...]) -> bool:
 def _creates(words: list[Word]) -> bool:
     first = words[0].text if words else ""
     return any(
-        word.text in ("--create", "--append", "--update") or (word.text.startswith("-") and not word.text.startswith("--") and set("cru") & set(word.text))
+        word.text in ("--create", "--append", "--update")
+        or (word.text.startswith("-") and not word.text.startswith("--") and set("cru") & set(word.text))
         for word in words
     ) or (bool(first) and not first.startswith("-") and bool(set("cru") & set(first)) and first.isalpha())
 

@@ -3,7 +3,9 @@
 import re
 from typing import NamedTuple
 
-_ANSI = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|c(.)|(.))", re.DOTALL)
+_ANSI = re.compile(
+    r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|c(.)|(.))", re.DOTALL
+)
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _MAX_VARIANTS = 16
@@ -36,7 +38,8 @@ def ansi_c(text: str) -> str:
 def hides(text: str) -> bool:
     """Whether escapes in an ANSI-C quoted text stand for what could have been written plainly."""
     return any(
-        (match[1] or match[2] or match[3] or match[4]) and ansi_c(match[0]).isprintable() for match in _ANSI.finditer(text)
+        (match[1] or match[2] or match[3] or match[4]) and ansi_c(match[0]).isprintable()
+        for match in _ANSI.finditer(text)
     )
 
 

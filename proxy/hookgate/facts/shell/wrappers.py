@@ -34,7 +34,9 @@ WRAPPERS: dict[str, Wrapper] = {
     "gtimeout": _w("-s -k --signal --kill-after", 1),
     "time": _w("-f -o --format --output"),
     "watch": _w("-n --interval"),
-    "xargs": _w("-I -n -P -L -d -a -s -E --max-args --max-procs --delimiter --arg-file --replace --max-lines --max-chars"),
+    "xargs": _w(
+        "-I -n -P -L -d -a -s -E --max-args --max-procs --delimiter --arg-file --replace --max-lines --max-chars"
+    ),
     "stdbuf": _w("-i -o -e --input --output --error"),
     "exec": _w("-a"),
     "strace": _w("-o -e -s -p -E -u -a -b -I -O -P -S -X"),
@@ -81,8 +83,30 @@ WRAPPERS: dict[str, Wrapper] = {
     "lxc": _w("", 2, "", "exec"),
 }
 WRAPPERS |= dict.fromkeys(
-    "nohup setsid command builtin busybox toybox grc caffeinate ssh-agent dbus-run-session xvfb-run eatmydata unbuffer rlwrap "
-    "proxy-ns noglob nocorrect aoss fakeroot setarch i386 cpulimit".split(),
+    [
+        "nohup",
+        "setsid",
+        "command",
+        "builtin",
+        "busybox",
+        "toybox",
+        "grc",
+        "caffeinate",
+        "ssh-agent",
+        "dbus-run-session",
+        "xvfb-run",
+        "eatmydata",
+        "unbuffer",
+        "rlwrap",
+        "proxy-ns",
+        "noglob",
+        "nocorrect",
+        "aoss",
+        "fakeroot",
+        "setarch",
+        "i386",
+        "cpulimit",
+    ],
     _NONE,
 )
 #: Options with which a wrapper only looks something up.
