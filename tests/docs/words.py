@@ -128,8 +128,8 @@ LOG_EVENTS: dict[str, str] = {
     "ship_lagging": "A shipper is more than a minute behind. Once, until it has caught up.",
     "ship_refused": "A sink will never take a record: `shipped` is `reduced` where it took metadata and digest instead, or `nothing`.",
     "ship_skipped": "Lines that a shipper has not delivered and never will: `removed` before it came to them, or `damaged`.",
-    "ship_restarted": "A shipper begins again: its cursor does not fit the journal (`new_chain`, `rewritten`), or is damaged "
-    "(`cursor_damaged`).",
+    "ship_restarted": "A shipper begins again: its cursor does not fit the journal (`new_chain`, `rewritten`) or is damaged "
+    "(`cursor_damaged`), or its store was removed or emptied (`sink_empty`).",
     "ship_not_closed": "A sink could not be closed in order. Nothing is lost by it.",
     "cursor_not_saved": "How far a shipper has come could not be written down: what it delivers comes again after a restart. Once for "
     "a series.",
@@ -167,7 +167,8 @@ SERVICE_RECORDS: dict[str, str] = {
     "digest instead, or `nothing`.",
     "shipper_skipped": "Lines that a shipper will never deliver: `removed` before it came to them, or `damaged`.",
     "shipper_restarted": "A shipper that had come to `last_seq` begins again at `first_seq`: this is another chain (`new_chain`), its "
-    "last line is not there any more (`rewritten`), or its cursor can't be read (`cursor_damaged`).",
+    "last line is not there any more (`rewritten`), its cursor can't be read (`cursor_damaged`), or its store was removed or "
+    "emptied (`sink_empty`).",
 }
 
 #: Labels of the metrics that are always 1 and only say something; their labels are set when the service starts.

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from hookgate.audit.draft import write_whole
+from hookgate.audit.segments import sync_directory
 
 DIRECTORY = "cursors"
 _MAX_BYTES = 65536
@@ -71,3 +72,11 @@ def save_cursor(directory: Path, shipper: str, cursor: Cursor) -> None:
             stream.write(content)
             stream.truncate()
             os.fsync(stream.fileno())
+
+
+def remove_cursor(directory: Path, shipper: str) -> None:
+    """Forgets how far a shipper has come, on the disk when it returns. Raises OSError."""
+    path = cursor_path(directory, shipper)
+    if path.exists():
+        path.unlink()
+        sync_directory(path.parent)
