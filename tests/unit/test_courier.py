@@ -24,6 +24,7 @@ from hookgate.audit.shipping.shipment import Shipment, Sink, SinkError, SinkRefu
 from hookgate.audit.sinks.sqlite import SqliteSink
 from hookgate.audit.store.opening import open_store
 from hookgate.config.shippers import StdoutShipper
+from hookgate.ids import uuid7
 from tests.support.laid import LaidJournal
 from tests.support.sinks import FakeSink, Refuses, away
 
@@ -411,12 +412,19 @@ class TestNotes:
         for number in range(6):
             writer.note("shipper_refused", {"seq": number})
         waiting = waiting_notes(tmp_path)
-        assert [note.detail for _, note in waiting if note] == [{"seq": 0}, {"seq": 1}, {"seq": 2}]
+        # Those of one millisecond come in any order.
+        assert sorted(note.detail["seq"] for _, note in waiting if note) == [0, 1, 2]
         assert {path.stat().st_mode & 0o777 for path, _ in waiting} == {0o600}
         for path, _ in waiting:
             path.unlink()
         writer.note("shipper_refused", {"seq": 6})
         assert [note.detail for _, note in waiting_notes(tmp_path) if note] == [{"seq": 6, "left_out": 3}]
+
+    def test_are_files_and_no_other_thing_of_such_a_name(self, tmp_path: Path) -> None:
+        writer = NoteWriter(tmp_path)
+        writer.note("shipper_refused", {"seq": 1})
+        (tmp_path / "notes" / f"{uuid7()}.json").mkdir()
+        assert [note.detail for _, note in waiting_notes(tmp_path) if note] == [{"seq": 1}]
 
     def test_are_no_more_than_some_a_minute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("hookgate.audit.shipping.notes.MAX_A_MINUTE", 4)

@@ -19,8 +19,8 @@ async def recalled(config: Config, log: structlog.typing.FilteringBoundLogger) -
     calls = Calls(detect_unasked=config.audit.detect_unasked)
     try:
         await asyncio.to_thread(recall, Path(config.audit.directory), calls)
-    except OSError as error:
-        log.warning("calls_forgotten", detail=error.strerror)
+    except Exception as error:  # noqa: BLE001 (a journal that can't be read must not keep the service down)
+        log.warning("calls_forgotten", detail=getattr(error, "strerror", None) or type(error).__name__)
     return calls
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from hookgate.audit.draft import write_whole
+from hookgate.audit.error import UNREADABLE
 from hookgate.audit.segments import sync_directory
 
 DIRECTORY = "cursors"
@@ -48,7 +49,7 @@ def load_cursor(directory: Path, shipper: str) -> Cursor | None:
         return None
     try:
         cursor = msgspec.json.decode(content, type=Cursor)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise CursorError(f"{path} is damaged") from None
     if cursor.seq < 0 or cursor.offset < 0:
         raise CursorError(f"{path} is damaged")
