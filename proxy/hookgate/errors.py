@@ -29,6 +29,7 @@ class ErrorKind(StrEnum):
     meaning: str
 
     REQUEST_MALFORMED = "request_malformed", Side.CALLER, "The HTTP request could not be read (framing or headers)."
+    REQUEST_FOREIGN = "request_foreign", Side.CALLER, "A web page sent the request, or it names a host that is not ours."
     PATH_UNKNOWN = "path_unknown", Side.CALLER, "The hook was sent to a path that Hookgate does not serve."
     METHOD_UNKNOWN = "method_unknown", Side.CALLER, "Hooks are sent by POST."
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported", Side.CALLER, "The body is not declared as application/json."

@@ -5,6 +5,8 @@ from hookgate.errors import ErrorKind
 MENDS: dict[ErrorKind, str] = {
     ErrorKind.REQUEST_MALFORMED: "Look for a header over `limits.header_bytes`, a control character in an identity header, or "
     "a proxy in between that changes requests.",
+    ErrorKind.REQUEST_FOREIGN: "The record's `error_detail` says which. Find the page or program; where clients reach Hookgate by a "
+    "name, add it to `server.allowed_hosts`.",
     ErrorKind.PATH_UNKNOWN: "Make the hook's `url` end in `server.path`.",
     ErrorKind.METHOD_UNKNOWN: "Something other than the client speaks to the port; find out what.",
     ErrorKind.CONTENT_TYPE_UNSUPPORTED: "Send `Content-Type: application/json`, as the client does by itself; take out a "

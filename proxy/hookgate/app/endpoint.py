@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from hookgate import __version__
 from hookgate.app.budget import ByteBudget
+from hookgate.app.origin import Hosts, foreign, local_address
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
 from hookgate.exchange import HookRequest, Reply
@@ -42,6 +43,7 @@ class HookEndpoint:
         self._gate = gate
         self._health = health
         self._report_fault = report_fault
+        self._hosts = Hosts(config.server.allowed_hosts)
         self._path = config.server.path.rstrip("/") or "/"
         # The client gives an idle connection up one second before the time that this names (measured), so that it never asks
         # on one that is being closed, here or on shutting down: it does not ask again, and the call would run.
@@ -110,6 +112,12 @@ class HookEndpoint:
 
     def _head_fault(self, request: web.BaseRequest) -> GateError | None:
         """What the request line and the headers alone make impossible to decide."""
+        if found := self._foreign(request):
+            return GateError(
+                ErrorKind.REQUEST_FOREIGN,
+                found,
+                hint="Clients that use a name for Hookgate need it in server.allowed_hosts.",
+            )
         if request.method != "POST":
             return GateError(ErrorKind.METHOD_UNKNOWN, "")
         path = request.path.rstrip("/") or "/"
@@ -159,7 +167,13 @@ class HookEndpoint:
             del body[HINT_BYTES:]
         return fault
 
+    def _foreign(self, request: web.BaseRequest) -> str:
+        sockname = request.transport.get_extra_info("sockname") if request.transport is not None else None
+        return foreign(request.headers, self._hosts, local_address(sockname))
+
     def _page(self, request: web.BaseRequest) -> web.Response:
+        if found := self._foreign(request):
+            return web.json_response({"error": f"refused: {found}"}, status=403)
         if request.path == "/":
             return web.json_response(
                 {"service": "hookgate", "version": __version__, "hooks": f"POST {self._path}", "health": self._health}

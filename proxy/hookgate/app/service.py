@@ -176,7 +176,9 @@ class Service:
 
     async def _serve_admin(self, admin: Listener) -> None:
         self._admin_runner = web.AppRunner(
-            admin_app(self.metrics, self.readiness), access_log=None, shutdown_timeout=1.0
+            admin_app(self.metrics, self.readiness, allowed_hosts=self.config.admin.allowed_hosts),
+            access_log=None,
+            shutdown_timeout=1.0,
         )
         await self._admin_runner.setup()
         await web.SockSite(self._admin_runner, admin.socket).start()

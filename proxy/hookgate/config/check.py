@@ -31,7 +31,22 @@ def cross_check(config: Config) -> list[str]:
     ours, hooks = (config.admin.host, config.admin.port), (config.server.host, config.server.port)
     if config.admin.enabled and config.admin.port and ours == hooks:
         faults.append("admin.port: is the hooks' own port; pick another")
+    for where, hosts in (("server", config.server.allowed_hosts), ("admin", config.admin.allowed_hosts)):
+        faults += [
+            f"{where}.allowed_hosts[{i}]: expected a host without scheme, port and path, or *, got {name!r}"
+            for i, name in enumerate(hosts)
+            if not _is_host(name)
+        ]
     return faults
+
+
+def _is_host(name: str) -> bool:
+    if ":" not in name:
+        return re.fullmatch(r"[^\s/@?#\[\]]+", name) is not None
+    try:
+        return bool(ipaddress.IPv6Address(name.strip("[]")))
+    except ValueError:
+        return False
 
 
 def _pdp(config: Config) -> list[str]:

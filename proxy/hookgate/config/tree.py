@@ -18,6 +18,13 @@ class Server(Section, frozen=True):
         str, Meta(min_length=1, description="Address to listen on. Write the literal 127.0.0.1, not `localhost`.")
     ] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port to listen on; 0 picks a free one.")] = 3594
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Names that clients may know it by, without port, besides loopback and the address that it listens on: "
+            "those of a service or an ingress. `*` takes any, and with it web pages whose name leads here."
+        ),
+    ] = ()
     path: Annotated[
         str, Meta(pattern="^/", description="Path that hooks are posted to; a trailing slash is the same.")
     ] = "/ext/claude"
@@ -53,6 +60,9 @@ class Admin(Section, frozen=True):
     enabled: Annotated[bool, Meta(description="Whether to serve /livez, /readyz and /metrics.")] = True
     host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port to listen on; 0 picks a free one.")] = 9464
+    allowed_hosts: Annotated[
+        tuple[str, ...], Meta(description="As server.allowed_hosts, for those who ask for metrics by a name.")
+    ] = ()
 
 
 class PdpTls(Section, frozen=True):

@@ -108,6 +108,11 @@ class Metrics:
         )
         self.in_flight = Gauge("hookgate_in_flight", "Decisions under way.", registry=registry)
         self.connections = Gauge("hookgate_connections", "Open connections on the hook listener.", registry=registry)
+        self.admin_refused = Counter(
+            "hookgate_admin_refused",
+            "Requests to the admin listener that a web page sent, or that name another host.",
+            registry=registry,
+        )
         self.dropped_fields = Counter(
             "hookgate_dropped_output_fields",
             "Fields of policy outputs left out of an answer, by why.",
