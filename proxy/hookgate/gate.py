@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import os
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from hookgate.outcome import Mode, Outcome
 from hookgate.pdp.canary import Canary
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
+from hookgate.slots import Slots
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.tally import Tally
 
@@ -57,7 +59,6 @@ class Gate:
         scribe: Scribe | None = None,
         observe: Callable[[Record], None] = lambda record: None,
     ) -> None:
-        self._config = config
         self._pdp = pdp
         self._journal = journal
         self._metrics = metrics
@@ -67,20 +68,36 @@ class Gate:
         self._calls = Calls()
         self._scribe = scribe or Scribe(Redactor(os.urandom(32)))
         self._observe = observe
-        self._slots = asyncio.Semaphore(config.decision.max_in_flight)
-        #: What is made of a body that is not light takes up to a megabyte, and is held until the PDP has answered.
-        self._heavy_slots = asyncio.Semaphore(max(1, config.decision.max_in_flight // 4))
         self._turn = Turn()
+        #: With their scope: one scope may lack a policy that another has.
+        self._kinds_with_policy: set[tuple[str, str]] = set()
+        self._limits: set[asyncio.Timeout] = set()
+        self._under_way: set[str] = set()
+        self._slots = Slots(config.decision)
+        self._adopt(config)
+
+    def _adopt(self, config: Config) -> None:
+        self._config = config
         self._reader = Reader(
             values=config.limits.values,
             cut_bytes=config.limits.tool_response_bytes,
             whole_bytes=config.pdp.max_request_bytes,
             turn=self._turn,
         )
-        #: With their scope: one scope may lack a policy that another has.
-        self._kinds_with_policy: set[tuple[str, str]] = set()
-        self._limits: set[asyncio.Timeout] = set()
-        self.in_flight = 0
+
+    def successor(self, config: Config) -> "Gate":
+        """Gives a gate that decides by another configuration and shares all else with this one. Whatever this one has under
+        way ends by the configuration that it began with."""
+        new = copy.copy(self)
+        if config.decision != self._config.decision:
+            new._slots = Slots(config.decision)  # noqa: SLF001 (a copy of our own)
+        new._adopt(config)  # noqa: SLF001 (likewise)
+        return new
+
+    @property
+    def in_flight(self) -> int:
+        """Decisions under way, whichever configuration they began with."""
+        return len(self._under_way)
 
     def time_to_decide(self, received: float) -> float:
         """Gives the time by which a decision must be made, so that its record can still be written within the deadline."""
@@ -95,7 +112,7 @@ class Gate:
     async def decide(self, request: HookRequest) -> Reply:
         """Gives the answer to one request. Never raises, never takes longer than the deadline, writes the record first."""
         case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body))
-        self.in_flight += 1
+        self._under_way.add(case.id)
         self._metrics.in_flight.set(self.in_flight)
         try:
             intended = await self._intended(case, request)
@@ -107,7 +124,7 @@ class Gate:
                 self._log.error("internal", decision_id=case.id, exc_info=error)
             return Reply(sent.encode(), case.id)
         finally:
-            self.in_flight -= 1
+            self._under_way.discard(case.id)
             self._metrics.in_flight.set(self.in_flight)
 
     async def _intended(self, case: Case, request: HookRequest) -> Answer:
@@ -138,8 +155,9 @@ class Gate:
         if request.fault is not None:
             raise request.fault
         case.waiting_for = ErrorKind.OVERLOADED
-        heavy = len(request.body) > LIGHT_BYTES
-        async with self._heavy_slots if heavy else contextlib.nullcontext(), self._slots:
+        # Nothing vouches for a user who is not verified: one caller could be as many as it likes.
+        caller = f"user {principal.id}" if principal.verified else f"peer {request.remote}"
+        async with self._slots.taken(caller, heavy=len(request.body) > LIGHT_BYTES):
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
             event = event_from(await self._reader.read(request.body))
             case.event, case.spec = event, event.spec

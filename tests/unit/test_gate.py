@@ -603,6 +603,9 @@ async def test_where_records_are_not_required_a_lost_one_counts_as_what_was_deci
     assert stage.trail.outcomes == ["allow"]
 
 
+TWO = {"max_in_flight": 2, "max_in_flight_per_principal": 2}
+
+
 async def test_beyond_the_bound_decisions_wait_for_a_slot_and_then_are_overloaded() -> None:
     go = asyncio.Event()
 
@@ -610,7 +613,7 @@ async def test_beyond_the_bound_decisions_wait_for_a_slot_and_then_are_overloade
         await go.wait()
         return ALLOW
 
-    stage = Stage(wait, config=bounded(0.5, decision={"max_in_flight": 2}, on_error="pass"))
+    stage = Stage(wait, config=bounded(0.5, decision=TWO, on_error="pass"))
     running = [asyncio.create_task(stage.answer(BASH)) for _ in range(2)]
     await once(lambda: len(stage.pdp.asked) == 2)
     # One that came in long ago has hardly any time left to wait for a slot.

@@ -112,6 +112,7 @@ class Service:
             keep_alive_seconds=config.server.keep_alive_seconds,
             first_request_seconds=config.server.first_request_seconds,
             max_connections=config.limits.connections,
+            max_connections_per_peer=config.limits.connections_per_peer,
             report_fault=self._fault,
             report_connections=self.metrics.connections.set,
         )

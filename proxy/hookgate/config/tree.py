@@ -124,6 +124,13 @@ class Decision(Section, frozen=True):
 
 
 class RolloutRule(Section, frozen=True):
+    max_in_flight_per_principal: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="How many of them one verified user may have; where nothing verifies the user, how many come from one "
+            "address. null: half of `max_in_flight`."
+        ),
+    ] = None
     """Whose calls get a mode other than `mode`. Where several rules match, enforce wins."""
 
     mode: Annotated[Mode, Meta(description="`enforce` or `observe`.")]
@@ -178,6 +185,13 @@ class Limits(Section, frozen=True):
             "`facts.truncated`.",
         ),
     ] = 64 * 1024
+    connections_per_peer: Annotated[
+        int,
+        Meta(
+            ge=8,
+            description="The same for connections from one address; loopback, which all share, is not bounded by it.",
+        ),
+    ] = 1024
     header_bytes: Annotated[
         int, Meta(ge=8190, description="Largest header field; all of a request together may be four times as large.")
     ] = 64 * 1024
