@@ -119,7 +119,10 @@ LOG_EVENTS: dict[str, str] = {
     "executed_differs": "A call ran with another input than the one that was judged.",
     "internal": "A fault of Hookgate's own, with the traceback or the exception's type.",
     "library": "A library warned; only its name and the exception's type are kept.",
-    "no_reload": "SIGHUP has come: restart to take a changed configuration.",
+    "config_changed": "A changed configuration counts from here on; with the settings that have changed, and those that wait for a restart.",
+    "config_refused": "A changed configuration has faults, and all stays as it was.",
+    "config_unchanged": "SIGHUP has come, or the file was written again, and nothing in it has changed.",
+    "no_reload": "SIGHUP has come, but there is no file to read again.",
 }
 
 #: Records about the service, by type.
@@ -133,6 +136,8 @@ SERVICE_RECORDS: dict[str, str] = {
     "retention": "All lines up to `last_seq` were removed, by `age` or for want of room on the `disk`; `last_hash` is the hash of the "
     "last of them, `missed` counts what each shipper had not got. Signed by itself.",
     "start": "Hookgate has started.",
+    "config_changed": "A changed configuration counts from here on: `changed` names the settings, `waits_for_restart` those that don't count yet.",
+    "config_refused": "A changed configuration has faults and does not count. `settings`: where they are.",
     "stop": "Hookgate ends. `unanswered`: requests that were cut off.",
     "canary": "What the canary finds has changed.",
     "policy_lost": "An event that had a policy has none any more.",
@@ -156,6 +161,7 @@ LABELS: dict[str, str] = {
     "record": "The type of a [record](audit.md).",
     "kind": "An [error kind](failure.md#the-kinds).",
     "shipper": "The name of a shipper.",
+    "result": "`taken`, `refused` because of faults, or `unchanged`.",
     "reason": "Why segments were removed: `age`, or `disk` to make room.",
     "why": "Why a field was [dropped](events.md#what-is-dropped).",
 }

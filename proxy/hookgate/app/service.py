@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from hookgate.app.admin import admin_app
 from hookgate.app.endpoint import HookEndpoint
 from hookgate.app.listeners import Listener, ListenError, inherited, listen
 from hookgate.app.protocol import HookServer
+from hookgate.app.reload import Reload
 from hookgate.audit.error import JournalError
 from hookgate.audit.journal import Journal
 from hookgate.audit.key import redaction_key
@@ -23,7 +24,7 @@ from hookgate.audit.redact import Redactor
 from hookgate.audit.scribe import Scribe
 from hookgate.config import Config
 from hookgate.gate import Gate
-from hookgate.pdp.canary import Canary
+from hookgate.pdp.canary import Canary, Probe
 from hookgate.pdp.channel import ChannelError, GrpcTransport
 from hookgate.pdp.client import PdpClient
 from hookgate.pdp.findings import CanaryState, Findings
@@ -38,13 +39,15 @@ class StartError(Exception):
 
 
 class Service:
-    """One running Hookgate. `start` inside the running loop, `stop` to end it; `observe` sees each record."""
+    """One running Hookgate. `start` inside the running loop, `stop` to end it; `observe` sees each record. `path` is the file that
+    the configuration came from, which is read again when it changes."""
 
     def __init__(
         self,
         config: Config,
         log: structlog.typing.FilteringBoundLogger,
         *,
+        path: Path | None = None,
         log_writer: LineWriter | None = None,
         observe: Callable[[Record], None] = lambda record: None,
     ) -> None:
@@ -53,9 +56,10 @@ class Service:
         self._log = log
         self._log_writer = log_writer
         self._observe = observe
+        self._path = path
+        self._reload: Reload | None = None
         self._stopping = False
         self._servers: list[asyncio.Server] = []
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, environ: MutableMapping[str, str] = os.environ) -> None:
         """Opens everything and serves. Raises StartError, with everything closed again."""
@@ -116,18 +120,46 @@ class Service:
             report_fault=self._fault,
             report_connections=self.metrics.connections.set,
         )
-        self.metrics.config_info.info(
-            {"mode": config.mode.value, "on_error": config.on_error.value, "no_match": config.no_match.value}
-        )
+        self._tell(config)
         self.gate.note("start", {"version": __version__, "mode": config.mode.value})
         if (earlier := self._journal.earlier_records) is not None:
             self._log.warning("earlier_records", path=str(earlier))
         self._servers.append(await loop.create_server(self._hook_server, sock=self.hooks.socket, backlog=1024))
         if self.admin is not None:
             await self._serve_admin(self.admin)
-        self._tasks.append(asyncio.create_task(self.canary.run()))
+        self._asking = asyncio.create_task(self.canary.run())
+        if self._path is not None:
+            self._reload = Reload(
+                config, self._path, take=self._take, note=self.gate.note, metrics=self.metrics, log=self._log
+            )
+            self._reload.start()
         self._log.info(
             "started", hooks=self.hooks.address, admin=self.admin.address if self.admin else "", version=__version__
+        )
+
+    def reload(self) -> None:
+        """Has the configuration's file read again."""
+        if self._reload is not None:
+            self._reload.ask()
+        elif self._path is None:
+            self._log.warning("no_reload", mend="restart Hookgate: its configuration came from the environment alone")
+
+    def _take(self, config: Config, probes: Sequence[Probe]) -> None:
+        """Puts a configuration into force: each request from now on begins with it, and nothing can fail on the way."""
+        self.gate = self.gate.successor(config)
+        self._endpoint.adopt(config, self.gate)
+        self._hook_server.first_request_seconds = config.server.first_request_seconds
+        self._hook_server.open_connections.bound(config.limits.connections, config.limits.connections_per_peer)
+        self.canary.expect(config.canary.interval_seconds, probes, required=config.canary.required)
+        # From a new beginning: what is to be asked now is asked now.
+        self._asking.cancel()
+        self._asking = asyncio.create_task(self.canary.run())
+        self.config = config
+        self._tell(config)
+
+    def _tell(self, config: Config) -> None:
+        self.metrics.config_info.info(
+            {"mode": config.mode.value, "on_error": config.on_error.value, "no_match": config.no_match.value}
         )
 
     def readiness(self) -> dict[str, Any]:
@@ -146,6 +178,7 @@ class Service:
             "reasons": reasons,
             "canary": {"state": findings.state.value, "faults": list(findings.faults), "trusted": self.canary.trusted},
             "pdp_strict_evaluation": findings.strict,
+            "configuration": self._reload.status() if self._reload is not None else {},
             "version": __version__,
         }
 
@@ -153,6 +186,8 @@ class Service:
         """Not ready at once; what was accepted is answered; then everything is closed."""
         self._stopping = self._endpoint.draining = True
         self._log.info("stopping", in_flight=self.gate.in_flight)
+        if self._reload is not None:
+            self._reload.stop()
         server, listening = self.config.server, self._servers[0]
         if self.hooks.inherited:
             # New connections wait in the socket's queue for the successor.
@@ -165,9 +200,8 @@ class Service:
         )
         # What was closed just now ends in the loop's next turns.
         await self._hook_server.drain(linger_seconds=0.0, grace_seconds=0.2)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._asking.cancel()
+        await asyncio.gather(self._asking, return_exceptions=True)
         self.gate.note("stop", {"unanswered": cut})
         await self._journal.close(timeout_seconds=2.0)
         await self._transport.close()

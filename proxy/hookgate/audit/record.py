@@ -107,7 +107,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to the service: `start`, `stop`, `canary`, `policy_lost`, `undelivered`, `answer`,
+    """Something that happened to the service: `start`, `config_changed`, `config_refused`, `stop`, `canary`, `policy_lost`, `undelivered`, `answer`,
     `executed_differs`, `enforcement_violated`; or to the journal: `chain_start`, `key_changed`, `journal_repair`, `gap`,
     `checkpoint`.
 

@@ -23,27 +23,25 @@ def serve(
         Path | None, typer.Option(help="Configuration file (YAML); without one, the environment alone counts.")
     ] = None,
 ) -> None:
-    """Decide about hooks, against an external Cerbos PDP, until SIGTERM or Ctrl-C."""
+    """Decide about hooks, against an external Cerbos PDP, until SIGTERM or Ctrl-C. SIGHUP has the configuration read again."""
     try:
         settings = load(config)
         _raise_file_limit()
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, config))
     except ConfigError as error:
         stop_with_config(error)
     except StartError as error:
         stop_with(str(error))
 
 
-async def _serve(settings: Config) -> None:
+async def _serve(settings: Config, path: Path | None) -> None:
     writer = LineWriter(sys.stderr)
     log = make_logger(settings.log, writer)
     adopt_libraries(log)
     try:
-        service = Service(settings, log, log_writer=writer)
+        service = Service(settings, log, path=path, log_writer=writer)
         stop = stop_on(signal.SIGTERM, signal.SIGINT)
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGHUP, lambda: log.warning("no_reload", mend="restart Hookgate to take a changed configuration")
-        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
         await service.start()
         await stop.wait()
         await service.stop()

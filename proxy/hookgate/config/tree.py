@@ -121,9 +121,6 @@ class Decision(Section, frozen=True):
             "for a slot within their deadline.",
         ),
     ] = 256
-
-
-class RolloutRule(Section, frozen=True):
     max_in_flight_per_principal: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(
@@ -131,6 +128,9 @@ class RolloutRule(Section, frozen=True):
             "address. null: half of `max_in_flight`."
         ),
     ] = None
+
+
+class RolloutRule(Section, frozen=True):
     """Whose calls get a mode other than `mode`. Where several rules match, enforce wins."""
 
     mode: Annotated[Mode, Meta(description="`enforce` or `observe`.")]
@@ -185,6 +185,12 @@ class Limits(Section, frozen=True):
             "`facts.truncated`.",
         ),
     ] = 64 * 1024
+    header_bytes: Annotated[
+        int, Meta(ge=8190, description="Largest header field; all of a request together may be four times as large.")
+    ] = 64 * 1024
+    connections: Annotated[
+        int, Meta(ge=8, description="Open connections; beyond it the one that has been idle longest is closed.")
+    ] = 4096
     connections_per_peer: Annotated[
         int,
         Meta(
@@ -192,12 +198,6 @@ class Limits(Section, frozen=True):
             description="The same for connections from one address; loopback, which all share, is not bounded by it.",
         ),
     ] = 1024
-    header_bytes: Annotated[
-        int, Meta(ge=8190, description="Largest header field; all of a request together may be four times as large.")
-    ] = 64 * 1024
-    connections: Annotated[
-        int, Meta(ge=8, description="Open connections; beyond it the one that has been idle longest is closed.")
-    ] = 4096
 
 
 class Expectation(Section, frozen=True):

@@ -166,6 +166,22 @@ class Metrics:
         self.ready = Gauge("hookgate_ready", "1 while ready.", registry=registry)
         build = Info("hookgate_build", "Version of Hookgate.", registry=registry)
         build.info({"version": __version__})
+        self.config_reloads = Counter(
+            "hookgate_config_reloads",
+            "Times that the configuration was read again, by what became of it.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("taken", "refused", "unchanged"):
+            self.config_reloads.labels(result)
+        self.config_faults = Gauge(
+            "hookgate_config_faults",
+            "Faults of a changed configuration that was refused; what was in force stays so.",
+            registry=registry,
+        )
+        self.config_pending = Gauge(
+            "hookgate_config_pending", "Changed settings that wait for a restart.", registry=registry
+        )
         self.config_info = Info("hookgate_config", "Settings in force that change what is answered.", registry=registry)
 
     def canary_state(self, state: CanaryState, *, trusted: bool, strict: bool | None) -> None:
