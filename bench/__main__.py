@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import report, rooms
+from bench import records, report, rooms
+from bench import store as stores
 from bench.environment import environment
 from bench.grid import Grid, PageError, put, show
 from bench.payloads import Payload, payloads
@@ -77,6 +78,45 @@ def of_rooms(
     tell("rooms", [rooms.grid(found)], [], rooms.notes(here), page)
     if json is not None:
         json.write_bytes(rooms.as_json(here, found))
+
+
+@app.command("records")
+def of_records(
+    out: Annotated[Path, typer.Option(help="The directory to write to, as a journal's.")],
+    count: Annotated[int, typer.Option(min=1, help="How many.")] = 100_000,
+    users: Annotated[int, typer.Option(min=1, help="Of how many users.")] = 1000,
+    seed: Annotated[int, typer.Option(help="The same gives the same.")] = 1,
+) -> None:
+    """Write records as a quarter of a company's work leaves them: a hash chain in segments, without checkpoints."""
+    try:
+        size = records.write(count, out, records.Company(users=users, seed=seed))
+    except OSError as error:
+        stop(f"{error.filename or out}: {error.strerror}")
+    typer.echo(f"{count:,} records, {size:,} bytes: {out}")
+
+
+@app.command("store")
+def of_store(
+    file: Annotated[Path, typer.Option(help="Where to make the store; it must not be there.")],
+    count: Annotated[int, typer.Option(min=1000, help="Records; ten million take 10 GB.")] = 1_000_000,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the store there.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+) -> None:
+    """Fill a store with records of a quarter, and measure what it answers."""
+    if file.exists():
+        stop(f"{file}: there is something already")
+    here = environment()
+    try:
+        with Progress(TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("start")
+            result = stores.run(file, count, step=lambda what: progress.update(task, description=what))
+    finally:
+        if not keep:
+            stores.remove(file)
+    tell("store", [stores.grid(result)], [], stores.notes(here, result), page)
+    if json is not None:
+        json.write_bytes(stores.as_json(here, result))
 
 
 def tell(name: str, overview: list[Grid], details: list[Grid], notes: list[str], page: Path | None) -> None:

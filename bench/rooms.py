@@ -129,7 +129,6 @@ async def _steps(
         metrics=metrics,
         log=log,
         canary=Canary(NoPdp(decision).check),
-        scribe=scribe,
     )
 
     async def decide() -> None:

@@ -33,7 +33,7 @@ class BenchService(ServiceProcess):
     def __init__(self, pdp_address: str, *, without_journal: bool = False) -> None:
         super().__init__(
             pdp_address,
-            {"server": {"linger_seconds": 1.0, "grace_seconds": 10.0}, "decision": {"deadline_seconds": 60.0}},
+            {"server": {"linger_seconds": 1.0, "grace_seconds": 61.0}, "decision": {"deadline_seconds": 60.0}},
             program=(str(ROOT / "bench" / "without.py"), "journal") if without_journal else ("-m", "hookgate"),
         )
 

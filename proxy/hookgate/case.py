@@ -1,17 +1,25 @@
 """What is known about one request so far, and the record that is made of it."""
 
+import asyncio
 from dataclasses import dataclass, field
 
-from hookgate.audit.record import DroppedRecord, OutputRecord, Record, now
+from hookgate.audit.level import bare_answer
+from hookgate.audit.payload import Ending, Sums, content_of, ending_of, mcp_server_of
+from hookgate.audit.record import DroppedRecord, Origin, OutputRecord, Record, now
+from hookgate.config.audit import Level
 from hookgate.errors import ErrorKind
 from hookgate.facts.model import Facts
 from hookgate.hooks.answer import Answer
 from hookgate.hooks.catalog import EventSpec
 from hookgate.hooks.event import HookEvent
 from hookgate.hooks.verdict import Verdict
+from hookgate.identity.headers import Labels
 from hookgate.identity.principal import Principal
 from hookgate.outcome import Mode, Outcome
 from hookgate.pdp.decision import Decision
+
+_NO_RESPONSE = memoryview(b"")
+_NOWHERE, _NO_LABELS, _NO_SUMS, _NOT_ENDED = Origin(), Labels(), Sums(), Ending()
 
 
 @dataclass(slots=True)
@@ -22,12 +30,22 @@ class Case:
     remote: str
     body_bytes: int
     mode: Mode = Mode.ENFORCE
+    origin: Origin = _NOWHERE
+    labels: Labels = _NO_LABELS
+    level: Level = Level.REDACTED
+    sums: Sums = _NO_SUMS
+    #: The digests of a large body and of a tool's large response, under way.
+    body_digested: "asyncio.Future[str] | None" = None
+    response_digested: "asyncio.Future[str] | None" = None
     principal: Principal | None = None
     event: HookEvent | None = None
     #: The event's entry, also where only a hint of it could be found.
     spec: EventSpec | None = None
+    #: What the tool gave back, as it stands in the body.
+    response: memoryview = _NO_RESPONSE
     facts: Facts | None = None
     decision: Decision | None = None
+    policy_version: str = ""
     verdict: Verdict | None = None
     error: ErrorKind | None = None
     error_detail: str = ""
@@ -59,18 +77,31 @@ class Case:
 
 
 def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
-    """Gives the record of a request with what was, or would have been, answered."""
-    event, principal, decision, verdict = case.event, case.principal, case.decision, case.verdict
+    """Gives the record of a request with what was, or would have been, answered, as much of it as its level says."""
+    event, principal, decision, verdict, sums = case.event, case.principal, case.decision, case.verdict, case.sums
     outputs = [_output(o.source, o.value, o.error) for o in decision.outputs] if decision else []
+    outputs += case.extra_outputs
+    answer, would_answer = sent.body, None if case.mode is Mode.ENFORCE else intended.body
+    bare = case.level is Level.METADATA
+    if bare:
+        outputs = [_output(o.source, None, o.error) for o in outputs]
+        answer, would_answer = bare_answer(answer), None if would_answer is None else bare_answer(would_answer)
+    server, server_source = mcp_server_of(event) if event else ("", "")
+    transcript = event.payload.get("transcript_path") if event else ""
+    ending = ending_of(event) if event else _NOT_ENDED
     return Record(
         id=case.id,
         time=now(),
+        instance=case.origin.instance,
+        host=case.origin.host,
         outcome=case.outcome.value,
         mode=case.mode.value,
         user=principal.id if principal else "",
         roles=principal.roles if principal else (),
         source=principal.source.value if principal else "",
         verified=principal.verified if principal else False,
+        attributes=_attributes(principal) if principal else {},
+        labels=case.labels.values,
         remote=case.remote,
         event=event.name if event else case.spec.name if case.spec else "",
         tool=event.tool if event else "",
@@ -81,25 +112,48 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         agent_type=event.agent_type if event else "",
         permission_mode=event.permission_mode if event else "",
         cwd=event.cwd if event else "",
-        input=event.tool_input if event else {},
-        facts=case.facts.attributes() if case.facts else {},
+        transcript_path=transcript if isinstance(transcript, str) else "",
+        mcp_server=server,
+        mcp_source=server_source,
+        level=case.level.value,
+        input=event.tool_input if event and not bare else {},
+        input_digest=sums.input_digest,
+        changed_digest=sums.changed_digest,
+        facts=case.facts.attributes() if case.facts and not bare else {},
         body_bytes=case.body_bytes,
+        body_digest=sums.body_digest,
+        content=content_of(event) if event and case.level is Level.FULL else {},
+        content_bytes=sums.content_bytes,
+        response_bytes=sums.response_bytes,
+        response_digest=sums.response_digest,
+        failed=ending.failed,
+        interrupted=ending.interrupted,
+        ran_seconds=ending.ran_seconds,
+        calls=sums.calls,
+        cut=(*(event.truncated if event else ()), *(("labels",) if case.labels.cut else ())),
         effect=decision.effect.value if decision and not decision.no_match else "",
         policy=decision.policy if decision else "",
+        policy_version=case.policy_version,
         scope=decision.scope if decision else "",
-        outputs=tuple(outputs + case.extra_outputs),
+        outputs=tuple(outputs),
         dropped=tuple(DroppedRecord(d.source, d.field, d.why) for d in verdict.dropped) if verdict else (),
         contradictions=verdict.contradictions if verdict else (),
         reason=verdict.reason if verdict else "",
         error=case.error.value if case.error else "",
         error_detail=case.error_detail,
         call_id=decision.call_id if decision else "",
-        answer=sent.body,
-        would_answer=None if case.mode is Mode.ENFORCE else intended.body,
+        answer=answer,
+        would_answer=would_answer,
         unenforceable=intended.unenforceable,
         pdp_seconds=round(case.pdp_seconds, 6),
         total_seconds=round(case.total_seconds, 6),
     )
+
+
+def _attributes(principal: Principal) -> dict[str, object]:
+    """Without what has a field of its own."""
+    found: dict[str, object] = {"groups": principal.groups, "claims": principal.claims}
+    return {name: value for name, value in found.items() if value}
 
 
 def _output(source: str, value: object, error: str) -> OutputRecord:

@@ -76,3 +76,6 @@ class _NoJournal:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         written.set_result(None)
         return written
+
+    def lost(self, kind: str = "decision", outcome: str = "") -> None:
+        """Nothing is kept, so nothing is lost."""

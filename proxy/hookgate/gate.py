@@ -1,9 +1,7 @@
 """The way of one request: the steps in order, the one deadline, and what happens when a step fails."""
 
 import asyncio
-import contextlib
 import copy
-import os
 import time
 from collections.abc import Callable
 
@@ -11,10 +9,8 @@ import structlog
 
 from hookgate.audit.error import JournalError
 from hookgate.audit.reconcile import Calls
-from hookgate.audit.record import Record, ServiceRecord, now
-from hookgate.audit.redact import Redactor
-from hookgate.audit.scribe import Scribe
-from hookgate.case import Case, record_of
+from hookgate.audit.record import Origin, Record
+from hookgate.case import Case
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
 from hookgate.exchange import HookRequest, Pdp, Reply, Trail
@@ -26,7 +22,7 @@ from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Opinion
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
 from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
-from hookgate.identity.headers import principal_from, scope_from
+from hookgate.identity.headers import labels_from, principal_from, scope_from
 from hookgate.identity.principal import Principal
 from hookgate.identity.rollout import mode_for
 from hookgate.ids import uuid7
@@ -34,6 +30,7 @@ from hookgate.outcome import Mode, Outcome
 from hookgate.pdp.canary import Canary
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
+from hookgate.recorder import Recorder
 from hookgate.slots import Slots
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.tally import Tally
@@ -42,10 +39,13 @@ from hookgate.telemetry.tally import Tally
 _JOURNAL_SHARE, _JOURNAL_SECONDS = 0.15, 0.25
 #: What the journal is given where the deadline has passed already: uvloop's clock stands still while others work.
 _LEAST_JOURNAL_SECONDS = 0.05
+#: As Cerbos calls the version where none is asked for.
+_DEFAULT_POLICY_VERSION = "default"
 
 
 class Gate:
-    """Decides one request after another. `observe` is called with each record (the development server's screen)."""
+    """Decides one request after another. `observe` is called with each record (the development server's screen); `key`, `origin`
+    and `calls` are the recorder's."""
 
     def __init__(
         self,
@@ -56,7 +56,9 @@ class Gate:
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
         canary: Canary,
-        scribe: Scribe | None = None,
+        key: bytes = b"",
+        origin: Origin = Origin(),  # noqa: B008 (frozen)
+        calls: Calls | None = None,
         observe: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self._pdp = pdp
@@ -65,8 +67,6 @@ class Gate:
         self._log = log
         self._canary = canary
         self._tally = Tally(metrics, log)
-        self._calls = Calls()
-        self._scribe = scribe or Scribe(Redactor(os.urandom(32)))
         self._observe = observe
         self._turn = Turn()
         #: With their scope: one scope may lack a policy that another has.
@@ -74,6 +74,16 @@ class Gate:
         self._limits: set[asyncio.Timeout] = set()
         self._under_way: set[str] = set()
         self._slots = Slots(config.decision)
+        self._recorder = Recorder(
+            config.audit,
+            journal=journal,
+            metrics=metrics,
+            log=log,
+            turn=self._turn,
+            key=key,
+            origin=origin,
+            calls=calls,
+        )
         self._adopt(config)
 
     def _adopt(self, config: Config) -> None:
@@ -111,17 +121,13 @@ class Gate:
 
     async def decide(self, request: HookRequest) -> Reply:
         """Gives the answer to one request. Never raises, never takes longer than the deadline, writes the record first."""
-        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body))
+        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body), origin=self._recorder.origin)
         self._under_way.add(case.id)
         self._metrics.in_flight.set(self.in_flight)
         try:
             intended = await self._intended(case, request)
             sent = intended if case.mode is Mode.ENFORCE else EMPTY
             sent = await self._recorded(case, request, intended, sent)
-            try:
-                self._reconcile(case, sent)
-            except Exception as error:  # noqa: BLE001 (likewise)
-                self._log.error("internal", decision_id=case.id, exc_info=error)
             return Reply(sent.encode(), case.id)
         finally:
             self._under_way.discard(case.id)
@@ -151,6 +157,8 @@ class Gate:
         return self._error_answer(case)
 
     async def _steps(self, case: Case, request: HookRequest) -> Answer:
+        self._recorder.began(case, request)
+        case.labels = labels_from(request.headers)
         principal = self._identify(case, request)
         if request.fault is not None:
             raise request.fault
@@ -159,8 +167,10 @@ class Gate:
         caller = f"user {principal.id}" if principal.verified else f"peer {request.remote}"
         async with self._slots.taken(caller, heavy=len(request.body) > LIGHT_BYTES):
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
-            event = event_from(await self._reader.read(request.body))
+            read = await self._reader.read(request.body)
+            event = event_from(read)
             case.event, case.spec = event, event.spec
+            self._recorder.read(case, request, read.response)
             scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
             if not self._canary.trusted:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
@@ -202,6 +212,7 @@ class Gate:
             decision_id=case.id,
             request_id=case.id if case.decision is None else f"{case.id}.changed",
         )
+        case.policy_version = self._config.pdp.policy_version or _DEFAULT_POLICY_VERSION
         decision = await self._pdp.check(question, deadline)
         case.asked(decision)
         return decision
@@ -251,7 +262,7 @@ class Gate:
         fault, is_counted = "", False
         lost_as = Outcome.ERROR if self._config.audit.required else case.outcome
         try:
-            line, record = await self._line(case, request, intended, sent, deadline)
+            line, record = await self._recorder.line(case, request, intended, sent, deadline)
             # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
             written = self._journal.append(line, record.type, lost_as.value)
             async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
@@ -269,22 +280,16 @@ class Gate:
             sent = self._unrecorded(case, fault, sent, is_counted=is_counted)
         try:
             if fault or record is None:
-                _, record = self._scribe.decision(record_of(case, intended, sent))
+                record = self._recorder.shown(case, intended, sent)
             self._tally.decided(record)
             self._observe(record)
         except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil an answer)
             self._log.error("internal", decision_id=case.id, exc_info=error)
+        try:
+            self._recorder.reconcile(case, sent, record.tool if record is not None else "")
+        except Exception as error:  # noqa: BLE001 (likewise)
+            self._log.error("internal", decision_id=case.id, exc_info=error)
         return sent
-
-    async def _line(
-        self, case: Case, request: HookRequest, intended: Answer, sent: Answer, deadline: float
-    ) -> tuple[bytes, Record]:
-        """Gives the record's line. Heavy records wait for their turn, but for none beyond the deadline."""
-        if len(request.body) > LIGHT_BYTES:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline), self._turn:
-                    return self._scribe.decision(record_of(case, intended, sent))
-        return self._scribe.decision(record_of(case, intended, sent))
 
     def _unrecorded(self, case: Case, fault: str, sent: Answer, *, is_counted: bool) -> Answer:
         """Gives what is answered without a record. One that may land yet is followed by what was really answered; one that
@@ -304,20 +309,6 @@ class Gate:
             self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
         return sent
 
-    def _reconcile(self, case: Case, sent: Answer) -> None:
-        """Remembers what was judged, and compares it with what has run."""
-        event = case.event
-        if event is None:
-            return
-        updated = case.verdict.updated_input if case.verdict and sent.opinion in (Opinion.ALLOW, Opinion.ASK) else None
-        may_run = event if updated is None else event.with_input(updated)
-        self._calls.judged(may_run, case.id, denied=sent.opinion is Opinion.DENY)
-        if found := self._calls.ran(event):
-            violation, decision_id = found
-            self._metrics.violations.labels(violation.value).inc()
-            self._log.error(violation.value, decision_id=decision_id, tool=event.tool, found_by=case.id)
-            self.note(violation.value, {"decision": decision_id, "found_by": case.id, "tool": event.tool})
-
     def undelivered(self, decision_id: str) -> None:
         """Takes note that a client had gone before its answer was sent."""
         self._metrics.undelivered.inc()
@@ -326,10 +317,4 @@ class Gate:
 
     def note(self, kind: str, detail: dict[str, object]) -> None:
         """Queues a record about the service itself; nobody waits for it."""
-        try:
-            line = self._scribe.service(ServiceRecord(type=kind, id=uuid7(), time=now(), detail=detail))
-            written = self._journal.append(line, kind)
-        except Exception as error:  # noqa: BLE001 (likewise)
-            self._log.error("internal", exc_info=error)
-            return
-        written.add_done_callback(lambda done: done.exception())
+        self._recorder.note(kind, detail)

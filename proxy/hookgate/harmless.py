@@ -1,6 +1,9 @@
 """Recorded text made safe to show: it may come from an attacker, and a terminal obeys what it is sent."""
 
+import csv
+import io
 import unicodedata
+from collections.abc import Iterable
 
 #: Cc: control characters (escape sequences begin with one). Cf: bidirectional overrides, zero-width and tag characters.
 #: Cs: surrogates. Co: private use. Cn: not assigned, so nobody knows what a newer terminal makes of it. Zl and Zp end lines.
@@ -35,3 +38,10 @@ def harmless_cell(text: str, characters: int = 0) -> str:
     first = unicodedata.normalize("NFKC", text.lstrip()[:1])[:1]
     begins = first in _FORMULA or text[:1] in _BEFORE_FORMULA
     return ("'" if begins else "") + harmless(text, characters)
+
+
+def csv_line(cells: Iterable[str]) -> str:
+    """Gives a line of CSV (RFC 4180) with its line end, every cell quoted and harmless."""
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerow([harmless_cell(cell) for cell in cells])
+    return text.getvalue()

@@ -17,6 +17,7 @@ import msgspec
 import typer.main
 from prometheus_client.metrics import MetricWrapperBase
 
+from hookgate.audit import schema
 from hookgate.audit.finding import FindingKind
 from hookgate.audit.reconcile import Violation
 from hookgate.audit.record import Record
@@ -40,6 +41,7 @@ from tests.docs import code, words
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 MANAGED_SETTINGS = ROOT / "deploy" / "claude-code" / "managed-settings.json"
+RECORD_SCHEMA = code.SOURCE / "audit" / schema.FILE_NAME
 HOOK_URL = "http://127.0.0.1:3594/ext/claude"
 
 
@@ -380,6 +382,12 @@ def managed_settings_text() -> str:
     return head + ',\n  "hooks": {\n' + ",\n".join(hooks) + "\n  }\n}\n"
 
 
+def record_schema_text() -> str:
+    """Gives the text of the records' schema in the package."""
+    made = schema.schema(code.field_comments("audit/record.py", "Record"), words.SERVICE_RECORDS)
+    return json.dumps(made, indent=2) + "\n"
+
+
 MADE: dict[str, Callable[[], list[str]]] = {
     "settings": settings_tables,
     "errors": error_table,
@@ -410,7 +418,8 @@ def renewed(page: str) -> str:
 def main() -> int:
     """Says which files are out of date, or writes them with --write."""
     wanted = {page: renewed(page.read_text(encoding="utf-8")) for page in PAGES} | {
-        MANAGED_SETTINGS: managed_settings_text()
+        MANAGED_SETTINGS: managed_settings_text(),
+        RECORD_SCHEMA: record_schema_text(),
     }
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hookgate.audit import schema
 from hookgate.audit.reconcile import Violation
 from hookgate.audit.record import Record, ServiceRecord
+from hookgate.audit.report.model import Access, Report
 from hookgate.errors import ErrorKind
 from hookgate.facts.model import Facts, PathFact
 from hookgate.hooks.catalog import EVENTS
@@ -23,6 +25,16 @@ SETTINGS = list(tables.settings())
 def test_a_pages_tables_are_those_that_the_code_gives(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text == tables.renewed(text), "out of date: python -m tests.docs.tables --write"
+
+
+def test_the_schema_of_records_is_the_one_that_the_code_gives_and_knows_every_type() -> None:
+    text = tables.RECORD_SCHEMA.read_text(encoding="utf-8")
+    assert text == tables.record_schema_text(), "out of date: python -m tests.docs.tables --write"
+    assert set(schema.DETAILS) == set(words.SERVICE_RECORDS)
+    for kind, fields in code.service_records().items():
+        for name in Violation if kind == "violation.value" else (kind,):
+            if name != Violation.UNASKED or kind != "violation.value":
+                assert list(schema.DETAILS[name]) == fields, name
 
 
 def test_every_table_stands_on_one_page() -> None:
@@ -46,6 +58,8 @@ def test_every_table_stands_on_one_page() -> None:
         ("audit.md", list(words.SERVICE_RECORDS)),
         ("metrics.md", [metric.name for metric in text_string_to_metric_families(Metrics().exposition().decode())]),
         ("metrics.md", sorted(code.log_events())),
+        ("report.md", [field.name for field in msgspec.structs.fields(Report)]),
+        ("report.md", [field.name for field in msgspec.structs.fields(Access)]),
     ],
 )
 def test_every_name_that_one_can_meet_is_on_its_page(page: str, names: list[str]) -> None:

@@ -117,6 +117,28 @@ LOG_EVENTS: dict[str, str] = {
     "undelivered": "The client had gone before its answer was sent.",
     "enforcement_violated": "A call ran although its client was told to deny it.",
     "executed_differs": "A call ran with another input than the one that was judged.",
+    "unasked": "A call ran that nobody had asked about.",
+    "calls_forgotten": "The journal could not be read at the start: what ran meanwhile is not compared with what was judged before.",
+    "settings_not_kept": "The settings' digests could not be kept: the next start can't tell what has changed.",
+    "ship_started": "The shipping process has taken the journal; with its shippers.",
+    "ship_ended": "It ends: `left` counts the lines that each shipper has not delivered, `shipped` those that it has.",
+    "ship_waiting": "Another process still ships this journal; it takes over when that one ends.",
+    "ship_listening": "The address of the metrics of a `hookgate ship` that runs by itself.",
+    "ship_process_ended": "The shipping process has ended, could not be started, or hung and was killed; it is started again.",
+    "ship_failed": "A sink did not take a batch, and what it said. The first of a row, then one a minute.",
+    "ship_recovered": "The sink takes records again; with how often and how long it did not.",
+    "ship_lagging": "A shipper is more than a minute behind. Once, until it has caught up.",
+    "ship_refused": "A sink will never take a record: `shipped` is `reduced` where it took metadata and digest instead, or `nothing`.",
+    "ship_skipped": "Lines that a shipper has not delivered and never will: `removed` before it came to them, or `damaged`.",
+    "ship_restarted": "A shipper begins again: its cursor does not fit the journal (`new_chain`, `rewritten`), or is damaged "
+    "(`cursor_damaged`).",
+    "ship_not_closed": "A sink could not be closed in order. Nothing is lost by it.",
+    "cursor_not_saved": "How far a shipper has come could not be written down: what it delivers comes again after a restart. Once for "
+    "a series.",
+    "note_not_left": "What a shipper has to say in the chain could not be written; the log has it.",
+    "notes_not_read": "What shippers have to say in the chain could not be read; it is tried again.",
+    "note_unreadable": "A file in `notes/` is no note; it was removed.",
+    "journal_not_read": "The shipping process can't read the journal, so that the lag is not known.",
     "internal": "A fault of Hookgate's own, with the traceback or the exception's type.",
     "library": "A library warned; only its name and the exception's type are kept.",
     "config_changed": "A changed configuration counts from here on; with the settings that have changed, and those that wait for a restart.",
@@ -135,8 +157,9 @@ SERVICE_RECORDS: dict[str, str] = {
     "checkpoint": "A signature that vouches for every line up to `covers_seq`.",
     "retention": "All lines up to `last_seq` were removed, by `age` or for want of room on the `disk`; `last_hash` is the hash of the "
     "last of them, `missed` counts what each shipper had not got. Signed by itself.",
-    "start": "Hookgate has started.",
-    "config_changed": "A changed configuration counts from here on: `changed` names the settings, `waits_for_restart` those that don't count yet.",
+    "start": "Hookgate has started. `config_digest`: keyed digest of all its settings.",
+    "config_changed": "Settings that are not what they were, at the last start or before the file was changed: their paths, without "
+    "values; none where it can't be told any more what they were. `waits_for_restart`: those that don't count yet.",
     "config_refused": "A changed configuration has faults and does not count. `settings`: where they are.",
     "stop": "Hookgate ends. `unanswered`: requests that were cut off.",
     "canary": "What the canary finds has changed.",
@@ -145,6 +168,12 @@ SERVICE_RECORDS: dict[str, str] = {
     "answer": "Follows a decision's record that was not written in time: `answer` is what was really sent.",
     "enforcement_violated": "The call of that decision ran although it was denied.",
     "executed_differs": "The call of that decision ran with another input than the one judged.",
+    "unasked": "A call ran that nobody had asked about: its hook was switched off, or failed and let it through.",
+    "shipper_refused": "A sink will never take the record with that number and hash. `shipped`: `reduced` where it took metadata and "
+    "digest instead, or `nothing`.",
+    "shipper_skipped": "Lines that a shipper will never deliver: `removed` before it came to them, or `damaged`.",
+    "shipper_restarted": "A shipper that had come to `last_seq` begins again at `first_seq`: this is another chain (`new_chain`), its "
+    "last line is not there any more (`rewritten`), or its cursor can't be read (`cursor_damaged`).",
 }
 
 #: Labels of the metrics that are always 1 and only say something; their labels are set when the service starts.

@@ -10,7 +10,7 @@ from tests.support.service import ServiceProcess
 Record = dict[str, Any]
 
 #: Records that say: what ran is not what was decided, or nobody heard the answer.
-_ALARMS = {"enforcement_violated", "executed_differs", "undelivered", "answer"}
+_ALARMS = {"enforcement_violated", "executed_differs", "unasked", "undelivered", "answer"}
 #: What the client says of a hook that failed, and of an answer that it threw away.
 _COMPLAINTS = ("HTTP hook error", "HTTP hook blocked", "Hook JSON output validation failed")
 

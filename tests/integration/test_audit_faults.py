@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from typing import Any, Protocol
 import pytest
 import yaml
 
+from hookgate.audit.error import JournalError
+from hookgate.audit.lock import lock
 from hookgate.audit.verify import verify
 from tests.conftest import ROOT, payload
 from tests.integration.conftest import Serving
@@ -324,19 +327,23 @@ class TestStarting:
         line = self.refused(directory, tmp_path)
         assert line.startswith(f"hookgate: audit.directory: {directory}: ")
 
-    def test_on_a_full_disk_is_refused_and_possible_again_with_room(
-        self, small_disk: SmallDisk | None, tmp_path: Path, make_service: MakeService, stand_in: StandInPdp
+    def test_on_a_full_disk_denies_and_begins_the_trail_once_there_is_room(
+        self, small_disk: SmallDisk | None, make_service: MakeService, stand_in: StandInPdp
     ) -> None:
         if small_disk is None:
-            pytest.skip("only root can mount a disk to fill up; a start without room for files is tested there")
+            pytest.skip("only root can mount a disk to fill up; a start without room is tested with a broken disk, too")
         small_disk.fill()
-        line = self.refused(small_disk.directory / "audit", tmp_path)
-        assert line.startswith("hookgate: audit.directory: ")
-        assert "No space left on device" in line
-        small_disk.free()
         service = make_service(stand_in.address, {"audit": {"directory": str(small_disk.directory / "audit")}})
-        assert call(service, "after") == ""
-        assert sessions(service) == ["after"]
+        assert call(service, "during") == "deny"
+        (held,) = service.log_events("journal_held_up")
+        assert "No space left on device" in held["detail"]
+        assert service.metric("hookgate_journal_writable") == 0
+        small_disk.free()
+        until(lambda: call(service, "after") == "", what="the trail to begin")
+        assert "during" not in sessions(service)
+        assert service.metric("hookgate_journal_writable") == 1
+        assert len(service.log_events("journal_goes_on")) == 1
+        assert_gap(service, at_least=1)
 
     def test_makes_a_directory_that_only_its_owner_can_read(
         self, make_service: MakeService, stand_in: StandInPdp, tmp_path: Path
@@ -348,6 +355,104 @@ class TestStarting:
         files = [path for path in directory.rglob("*") if path.is_file()]
         assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
         assert (directory / "segments").stat().st_mode & 0o777 == 0o700
+
+
+class TestRemovedDirectory:
+    def test_is_made_again_with_the_same_keys_and_what_is_missing_is_found(
+        self, make_service: MakeService, stand_in: StandInPdp
+    ) -> None:
+        service = make_service(stand_in.address)
+        directory = Path(service.settings["audit"]["directory"])
+        call(service, "lost")
+        keys = {name: (directory / name).read_bytes() for name in ("signing.key", "signing.pub", "redaction.key")}
+        before = service.records("chain_start")[0]["detail"]
+        shutil.rmtree(directory)
+        assert call(service, "kept") == ""
+        assert sessions(service) == ["kept"]
+        assert {name: (directory / name).read_bytes() for name in keys} == keys
+        assert {path.stat().st_mode & 0o777 for path in (directory, directory / "segments")} == {0o700}
+        assert service.records("checkpoint")[0]["detail"]["instance"] == before["instance"]
+        found = verify(directory)
+        assert [finding.kind.value for finding in found.findings] == ["removed_segment"]
+        with pytest.raises(JournalError, match="is in use by another Hookgate"):
+            lock(directory)
+
+    def test_loses_no_decision_where_only_the_segment_was_removed(
+        self, make_service: MakeService, stand_in: StandInPdp
+    ) -> None:
+        service = make_service(stand_in.address)
+        call(service, "lost")
+        segment(service).unlink()
+        for number in range(3):
+            assert call(service, f"kept{number}") == ""
+        assert sessions(service) == ["kept0", "kept1", "kept2"]
+
+
+class TestBound:
+    """Little room for segments, and more records than fit."""
+
+    BYTES = 1024 * 1024
+
+    @staticmethod
+    def size(service: ServiceProcess) -> int:
+        directory = Path(service.settings["audit"]["directory"], "segments")
+        return sum(path.stat().st_size for path in directory.iterdir())
+
+    def big(self, service: ServiceProcess, session: str) -> str:
+        """Has a call decided about whose record is long; gives what PreToolUse is told."""
+        # Many texts: a long one would be cut.
+        written = {"file_path": "/p/a", "content": [f"{number:04}" + "x" * 500 for number in range(80)]}
+        return permission(service.post(payload("PreToolUse.Write", session_id=session, tool_input=written)))
+
+    def test_refuses_what_does_not_fit_and_goes_on_when_segments_may_go(
+        self, make_service: MakeService, stand_in: StandInPdp
+    ) -> None:
+        settings = {"disk_bytes": self.BYTES, "shippers": [{"type": "file", "path": "x"}], "supervise": False}
+        service = make_service(stand_in.address, {"audit": settings})
+        told = [self.big(service, f"s{number}") for number in range(60)]
+        assert told.index("deny") > 10
+        assert set(told[told.index("deny") :]) == {"deny"}
+        assert self.size(service) < self.BYTES
+        (held,) = service.log_events("journal_held_up")
+        assert f"audit.disk_bytes ({self.BYTES}) is reached" in held["detail"]
+        assert service.metric("hookgate_journal_writable") == 0
+        assert sessions(service) == [f"s{number}" for number in range(told.index("deny"))]
+        service.stop()
+        service.settings["audit"] |= {"shippers": [], "retention_days": 1e-9}
+        service.start()
+        until(lambda: self.big(service, "after") == "", what="records to be written again")
+        (removed,) = service.log_events("journal_removed")
+        assert (removed["level"], removed["why"], removed["first_seq"]) == ("info", "age", 1)
+        assert service.metric("hookgate_journal_removed_segments_total", reason="age") == removed["segments"]
+        assert verify(Path(service.settings["audit"]["directory"])).intact
+
+    def test_drops_the_oldest_with_a_loud_record_of_what_a_shipper_misses(
+        self, make_service: MakeService, stand_in: StandInPdp
+    ) -> None:
+        settings = {
+            "disk_bytes": self.BYTES,
+            "disk_full": "drop_oldest",
+            "shippers": [{"type": "file", "path": "x", "name": "lost"}],
+            "supervise": False,
+        }
+        service = make_service(stand_in.address, {"audit": settings})
+        assert {self.big(service, f"s{number}") for number in range(80)} == {""}
+        until(lambda: self.size(service) < self.BYTES, what="room to be made")
+        until(lambda: service.log_events("journal_removed"), what="the log line")
+        dropped = service.log_events("journal_removed")
+        assert {(line["level"], line["why"]) for line in dropped} == {("error", "disk")}
+        records = service.records("retention")
+        # Older ones went with their segments.
+        assert [record["detail"]["missed"] for record in records] == [
+            line["missed"] for line in dropped[-len(records) :]
+        ]
+        missed = sum(line["missed"]["lost"] for line in dropped)
+        assert service.metric("hookgate_journal_dropped_records_total", shipper="lost") == missed
+        assert missed == records[-1]["detail"]["last_seq"]
+        assert sessions(service)[-1] == "s79"
+        found = verify(Path(service.settings["audit"]["directory"]))
+        assert found.findings == ()
+        assert found.first_seq == missed + 1
 
 
 class HangingFile:
@@ -386,11 +491,14 @@ class TestHangingDisk:
     def service(
         self, make_service: MakeService, stand_in: StandInPdp, tmp_path: Path, hanging: HangingFile
     ) -> ServiceProcess:
+        return self.started(make_service, stand_in, tmp_path)
+
+    def started(self, make_service: MakeService, stand_in: StandInPdp, tmp_path: Path, **more: Any) -> ServiceProcess:
         settings = {
             "audit": {"directory": str(tmp_path / "audit")},
             "decision": {"deadline_seconds": self.DEADLINE_SECONDS},
         }
-        return make_service(stand_in.address, settings)
+        return make_service(stand_in.address, merged(settings, more))
 
     def hang(self, service: ServiceProcess) -> None:
         """Writes until a write hangs."""
@@ -408,6 +516,30 @@ class TestHangingDisk:
         assert took < self.DEADLINE_SECONDS * 5
         assert service.get("/livez")[0] == 200
         assert service.metric("hookgate_errors_total", kind="audit_unavailable") >= 21
+
+    @pytest.mark.parametrize(
+        ("settings", "permitted"),
+        [({"on_error": "ask"}, "ask"), ({"on_error": "pass"}, ""), ({"audit": {"required": False}}, "allow")],
+        ids=["ask", "pass", "not required"],
+    )
+    def test_is_answered_as_configured_within_the_deadline_and_the_log_says_why(
+        self,
+        make_service: MakeService,
+        stand_in: StandInPdp,
+        tmp_path: Path,
+        hanging: HangingFile,
+        settings: dict[str, Any],
+        permitted: str,
+    ) -> None:
+        stand_in.behaviour = says(ALLOW, {"hookSpecificOutput": {"permissionDecision": "allow"}})
+        service = self.started(make_service, stand_in, tmp_path, **settings)
+        until(lambda: [call(service, "filling")] and service.log_events("audit_unavailable"), what="a write to hang")
+        begun = time.monotonic()
+        assert call(service, "hangs") == permitted
+        assert time.monotonic() - begun < self.DEADLINE_SECONDS * 5
+        line = service.log_events("audit_unavailable")[-1]
+        assert (line["level"], line["detail"]) == ("error", "the record could not be written in time")
+        assert line["required"] is ("audit" not in settings)
 
     def test_heals_by_itself_and_then_tells_what_was_really_answered(
         self, service: ServiceProcess, hanging: HangingFile

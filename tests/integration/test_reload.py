@@ -62,13 +62,18 @@ def test_on_sighup_what_can_count_counts_and_what_waits_is_named(service: Servic
     assert service.metric("hookgate_config_pending") == 2
     assert service.metric("hookgate_config_info", mode="observe") == 1
     (record,) = service.records("config_changed")
-    assert record["detail"] == {
-        "changed": ["server.path", "mode"],
-        "waits_for_restart": ["server.port", "audit.segment_bytes"],
-    }
+    detail = record["detail"]
+    assert detail["changed"] == ["server.path", "mode"]
+    assert detail["waits_for_restart"] == ["server.port", "audit.segment_bytes"]
+    (start,) = service.records("start")
+    assert detail["previous_digest"] == start["detail"]["config_digest"] != detail["config_digest"]
     hup(service, "unchanged")
     assert len(service.records("config_changed")) == 1
+    # What the next start finds changed is what waited for it.
     assert service.stop() == 0
+    service.settings = merged(service.settings, {"mode": "observe", "server": {"path": "/other"}})
+    service.start()
+    assert len(service.records("config_changed")) == 1
 
 
 def test_a_changed_file_counts_without_a_signal(service: ServiceProcess) -> None:

@@ -163,12 +163,13 @@ class TestStopping:
         assert unused.recv(1) == b""
         unused.close()
 
-    def test_denies_with_the_grace_period_what_is_still_open(
+    def test_denies_within_the_grace_period_what_is_still_open(
         self, connect: Connect, make_service: Serving, stand_in: StandInPdp
     ) -> None:
         stand_in.behaviour = never
         service = make_service(
-            stand_in.address, {"decision": {"deadline_seconds": 60}, "server": {"grace_seconds": 0.5}}
+            stand_in.address,
+            {"decision": {"deadline_seconds": 0.9}, "server": {"linger_seconds": 0.1, "grace_seconds": 1}},
         )
         connection = connect(service)
         connection.send()
@@ -235,6 +236,35 @@ class TestInheritedListener:
         assert stream.failed == {}
         assert {record["session_id"] for record in service.records()} == set(stream.answered)
         assert [record["detail"]["unanswered"] for record in service.records("stop")] == [0] * restarts
+
+    def test_a_successor_waits_for_the_journal_until_the_one_before_has_ended(
+        self,
+        connect: Connect,
+        make_service: Serving,
+        stand_in: StandInPdp,
+        listener: socket.socket,
+        gate: threading.Event,
+    ) -> None:
+        settings = {"decision": {"deadline_seconds": 20}}
+        first = make_service(stand_in.address, settings, listener=listener)
+        second = ServiceProcess(stand_in.address, {**settings, "audit": first.settings["audit"]}, listener=listener)
+        early = connect(first)
+        early.send()
+        until(lambda: len(stand_in.requests) == 1, what="it to be asked about")
+        end(first)
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                started = pool.submit(second.start)
+                until((second.directory / "log").exists, what="the successor to start")
+                until(lambda: second.log_events("journal_locked"), seconds=20, what="the successor to wait")
+                gate.set()
+                assert early.receive()[1]
+                started.result(20)
+            assert second.post(payload("PreToolUse.Bash"))["hookSpecificOutput"]["permissionDecision"] == "deny"
+            assert len(second.records("start")) == 2
+            assert verify(Path(first.settings["audit"]["directory"])).intact
+        finally:
+            second.remove()
 
     def test_holds_requests_that_come_while_nobody_serves(
         self, connect: Connect, make_service: Serving, stand_in: StandInPdp, listener: socket.socket
@@ -317,12 +347,15 @@ class TestStartingInVain:
         assert lines[0].startswith("hookgate: server.port: can't listen on 192.0.2.1:0")
 
     def test_an_audit_directory_that_another_service_writes(self, running: ServiceProcess, tmp_path: Path) -> None:
-        settings = {**running.settings, "server": {"port": 0}, "admin": {"port": 0}}
-        lines = self.started(settings, tmp_path)
+        quick = {"port": 0, "linger_seconds": 0, "grace_seconds": 0.1}
+        settings = {**running.settings, "server": quick, "admin": {"port": 0}, "decision": {"deadline_seconds": 0.1}}
+        waits, refuses = self.started(settings, tmp_path)
         directory = running.settings["audit"]["directory"]
-        assert lines == [
-            f"hookgate: audit.directory: {directory} is in use by another Hookgate; give each its own directory"
-        ]
+        assert json.loads(waits)["event"] == "journal_locked"
+        assert (
+            refuses
+            == f"hookgate: audit.directory: {directory} is in use by another Hookgate; give each its own directory"
+        )
         assert running.post(payload("PreToolUse.Bash")) == {}
 
     def test_an_audit_directory_that_is_a_file(self, running: ServiceProcess, tmp_path: Path) -> None:
@@ -339,8 +372,22 @@ class TestStartingInVain:
         assert lines[0].startswith(f"hookgate: audit.directory: {occupied}: ")
 
 
+#: As many as a full run must survive, and a few of them.
+KILLS = [5, pytest.param(50, marks=pytest.mark.soak)]
+
+
+def killed_at_random(service: ServiceProcess) -> list[str]:
+    """Kills a service under load, and starts it again; gives the sessions that were answered."""
+    with Stream(service.port, connections=6) as stream:
+        moment = random.randint(30, 300)
+        until(lambda: len(stream.answered) > moment, seconds=30, what="the stream to flow")
+        service.stop(number=signal.SIGKILL)
+    service.start()
+    return stream.answered
+
+
 class TestDying:
-    @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.soak)])
+    @pytest.mark.parametrize("kills", KILLS)
     @pytest.mark.parametrize("durability", ["process", "disk"])
     def test_every_answered_decision_is_in_a_chain_that_holds_after_kills(
         self, make_service: Serving, stand_in: StandInPdp, durability: str, kills: int
@@ -349,15 +396,29 @@ class TestDying:
         service = make_service(stand_in.address, {"audit": {"durability": durability, "segment_bytes": 65536}})
         directory = Path(service.settings["audit"]["directory"])
         for _ in range(kills):
-            with Stream(service.port, connections=6) as stream:
-                moment = random.randint(30, 300)
-                until(lambda moment=moment, stream=stream: len(stream.answered) > moment, what="the stream to flow")  # type: ignore[misc]
-                service.stop(number=signal.SIGKILL)
-            service.start()
-            assert set(stream.answered) <= {record["session_id"] for record in service.records()}
+            answered = killed_at_random(service)
+            assert set(answered) <= {record["session_id"] for record in service.records()}
             found = verify(directory)
             assert (found.intact, len(found.keys)) == (True, 1), found.findings
         assert service.post(payload("PreToolUse.Bash")) == {}
+
+    @pytest.mark.parametrize("kills", KILLS)
+    def test_a_chain_whose_beginning_is_removed_all_the_time_holds_after_kills(
+        self, make_service: Serving, stand_in: StandInPdp, kills: int
+    ) -> None:
+        settings = {"segment_bytes": 65536, "retention_days": 1e-9, "shippers": []}
+        service = make_service(stand_in.address, {"audit": settings})
+        directory = Path(service.settings["audit"]["directory"])
+        for _ in range(kills):
+            answered = killed_at_random(service)
+            found = verify(directory)
+            assert (found.intact, len(found.keys)) == (True, 1), found.findings
+            # What is removed is old: behind the first that is left, nothing is missing. (Six connections may cross.)
+            kept = {record["session_id"] for record in service.records()}
+            first = next((at for at, session in enumerate(answered) if session in kept), len(answered))
+            assert set(answered[first + 12 :]) <= kept
+        assert verify(directory).first_seq > 1
+        assert service.metric("hookgate_journal_lost_records_total") == 0
 
     def test_a_torn_last_line_is_cut_and_noted(self, make_service: Serving, stand_in: StandInPdp) -> None:
         service = make_service(stand_in.address)

@@ -8,9 +8,10 @@ from typing import Any
 from hookgate.audit.journal import Journal
 from hookgate.audit.ledger import Options
 from hookgate.audit.record import now
+from hookgate.audit.retention import Retention, Terms
 
 #: What the journal itself writes.
-OWN = {"chain_start", "key_changed", "journal_repair", "gap", "checkpoint"}
+OWN = {"chain_start", "key_changed", "journal_repair", "gap", "retention", "checkpoint"}
 
 
 def record(text: str = "", *, kind: str = "decision", time: str = "") -> bytes:
@@ -48,4 +49,37 @@ def written(directory: Path, *runs: int, options: Options | None = None) -> Path
             await journal.close(timeout_seconds=10)
 
     asyncio.run(write())
+    return directory
+
+
+def lived(directory: Path, *steps: str) -> Path:
+    """Makes a journal of small segments by steps: `write` appends ten records, `gap` loses one, `trim` removes the oldest
+    segments, `restart` closes and opens it, `tear` does so after a crash in the middle of a line. Gives the directory."""
+
+    async def opened() -> Journal:
+        journal = Journal(directory, Options(segment_bytes=3000))
+        journal.open()
+        return journal
+
+    async def live() -> None:
+        journal = await opened()
+        for number, step in enumerate(steps):
+            match step:
+                case "write":
+                    for line in range(10):
+                        await journal.append(record(f"{number}-{line}"))
+                case "gap":
+                    journal.lost(outcome="error")
+                case "trim":
+                    half = sum(path.stat().st_size for path in segments(directory)) // 2
+                    Retention(directory, journal, Terms(drop_beyond_bytes=half)).look()
+                case _:
+                    await journal.close(timeout_seconds=10)
+                    if step == "tear":
+                        with segments(directory)[-1].open("ab") as segment:
+                            segment.write(b'{"seq":')
+                    journal = await opened()
+        await journal.close(timeout_seconds=10)
+
+    asyncio.run(live())
     return directory

@@ -60,7 +60,7 @@ class ServiceProcess:
         self.settings = merged(
             {
                 "pdp": {"address": pdp_address},
-                "server": {"port": self.port, "linger_seconds": 0.2, "grace_seconds": 5},
+                "server": {"port": self.port, "linger_seconds": 0.2, "grace_seconds": 25},
                 "admin": {"port": self.admin_port},
                 # Without shippers no second process is started.
                 "audit": {"directory": str(self.directory / "audit"), "shippers": []},

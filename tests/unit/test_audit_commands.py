@@ -176,6 +176,14 @@ class TestTail:
         following.write_bytes(record("another"))
         assert [json.loads(line)["id"] for line in tail.new()] == ["another"]
 
+    def test_goes_on_behind_a_segment_that_was_removed(self, journal: Path) -> None:
+        path = segments(journal)[-1]
+        tail = Tail(journal, 0)
+        assert tail.new() == []
+        path.with_name(f"{10**15:016}.jsonl").write_bytes(record("another"))
+        path.unlink()
+        assert [json.loads(line)["id"] for line in tail.new()] == ["another"]
+
     def test_goes_on_with_what_comes(self, journal: Path) -> None:
         command = [sys.executable, "-m", "hookgate", "audit", "tail", "-f", "-n", "1", "--json", str(journal)]
         with subprocess.Popen(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hookgate.binaries import CERBOS_VERSION, CLAUDE_VERSION, CLAUDE_VERSIONS, BinaryError, Source, cache, pins
-from hookgate.binaries.find import find_cerbos, find_claude
+from hookgate.binaries.find import find_cerbos, find_claude, find_postgres
 
 FAKE_NPM = """\
 import json, os, pathlib, shutil, sys
@@ -65,6 +65,7 @@ class Machine:
         monkeypatch.setenv("HOOKGATE_CACHE", str(self.cache))
         monkeypatch.delenv("CERBOS_BIN", raising=False)
         monkeypatch.delenv("CERBOS_IMAGE", raising=False)
+        monkeypatch.setattr("hookgate.binaries.find._DEBIAN", folder / "no-debian")
         self.of_kind("Linux", "x86_64")
 
     def of_kind(self, system: str, machine: str, *, libc: str = "gnu") -> None:
@@ -107,6 +108,28 @@ class Machine:
     def pinned_claude(self) -> None:
         digest = self.npm_delivers("package/claude", f"{CLAUDE_VERSION} (Claude Code)")
         self._monkeypatch.setattr(pins, "_CLAUDE_SHA512", {CLAUDE_VERSION: {"linux-x64": digest}})
+
+    def pinned_postgres(self) -> None:
+        """A package as npm packs it: without links, and with files outside of what is kept."""
+        links = [{"source": "native/lib/libpq.so.5.17", "target": "native/lib/libpq.so.5"}]
+        links.append({"source": "native/lib/libpq.so.5.17", "target": "native/../../escaped"})
+        members = {
+            "package/native/bin/postgres": b"#!/bin/sh\necho 'postgres (PostgreSQL) 17.10'\n",
+            "package/native/bin/initdb": b"#!/bin/sh\n",
+            "package/native/lib/libpq.so.5.17": b"library",
+            "package/native/share/postgres.bki": b"data",
+            "package/native/pg-symlinks.json": json.dumps(links).encode(),
+            "package/native/../../outside": b"escaped",
+            "package/package.json": b"{}",
+        }
+        with tarfile.open(self.folder / "package.tgz", "w:gz") as tar:
+            for name, content in members.items():
+                info = tarfile.TarInfo(name)
+                info.size, info.mode = len(content), 0o755 if "/bin/" in name else 0o644
+                tar.addfile(info, io.BytesIO(content))
+        sha512 = base64.b64encode(hashlib.sha512((self.folder / "package.tgz").read_bytes()).digest()).decode()
+        self.script("npm", FAKE_NPM)
+        self._monkeypatch.setitem(pins._POSTGRES_SHA512, "linux-x64", sha512)
 
 
 @pytest.fixture
@@ -512,6 +535,69 @@ def test_every_pinned_client_has_a_whole_sha512_for_every_platform(
 
     assert package.spec == f"@anthropic-ai/claude-code-{name}@{version}"
     assert len(base64.b64decode(package.sha512, validate=True)) == hashlib.sha512().digest_size
+
+
+def test_a_server_is_fetched_with_all_that_it_needs_beside_it_and_its_links(machine: Machine) -> None:
+    machine.pinned_postgres()
+
+    first = find_postgres(say=machine.say)
+    second = find_postgres(fetch=False, say=machine.say)
+
+    home = machine.cache / "postgres" / pins.postgres_package().version
+    assert first.path == second.path == home / "bin" / "postgres"
+    assert (first.source, second.source) == (Source.NPM, Source.CACHE)
+    assert sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()) == [
+        "bin/initdb",
+        "bin/postgres",
+        "bin/postgres.json",
+        "lib/libpq.so.5",
+        "lib/libpq.so.5.17",
+        "share/postgres.bki",
+    ]
+    assert (home / "lib" / "libpq.so.5").readlink() == Path("libpq.so.5.17")
+    assert os.access(home / "bin" / "initdb", os.X_OK)
+    assert not os.access(home / "share" / "postgres.bki", os.X_OK)
+    assert list(home.parent.iterdir()) == [home]
+
+
+def test_a_server_that_is_installed_is_taken_before_one_is_fetched(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.pinned_postgres()
+    for version in ("9.6", "13", "16", "15"):
+        folder = machine.folder / "debian" / version / "bin"
+        program(folder / "postgres", f"postgres (PostgreSQL) {version}.3 (Debian {version}.3-0+deb12u1)")
+        program(folder / "initdb", version)
+    monkeypatch.setattr("hookgate.binaries.find._DEBIAN", machine.folder / "debian")
+
+    found = find_postgres(say=machine.say)
+
+    assert (found.path, found.version) == (machine.folder / "debian" / "16" / "bin" / "postgres", "16.3")
+    (machine.folder / "debian" / "16" / "bin" / "initdb").unlink()
+    assert find_postgres(say=machine.say).version == "15.3"
+    assert machine.calls("npm") == []
+
+
+def test_a_server_that_is_too_old_is_passed_over_and_said(machine: Machine) -> None:
+    machine.pinned_postgres()
+    program(machine.folder / "bin" / "postgres", "postgres (PostgreSQL) 9.6.24")
+    program(machine.folder / "bin" / "initdb", "9.6.24")
+
+    assert find_postgres(say=machine.say).source is Source.NPM
+
+    assert "9.6.24, older than 14: not used" in machine.said[0]
+
+
+def test_a_server_that_is_nowhere_and_may_not_be_fetched_is_an_error_that_says_how(machine: Machine) -> None:
+    with pytest.raises(BinaryError, match=r"run `hookgate fetch postgres`, or install it"):
+        find_postgres(fetch=False, say=machine.say)
+
+
+def test_where_no_server_is_known_for_a_machine_the_error_says_to_install_one(machine: Machine) -> None:
+    machine.of_kind("Linux", "riscv64")
+
+    with pytest.raises(BinaryError, match=r"no package of known digest for linux-riscv64: put `postgres` and `initdb`"):
+        find_postgres(say=machine.say)
 
 
 @pytest.fixture

@@ -1,73 +1,53 @@
-"""What of a changed configuration counts at once, and what waits for a restart."""
+"""Which settings have changed since the last start: paths, and never a value."""
 
+from pathlib import Path
 from typing import Any
 
-import pytest
+from hookgate.audit import config_change
+from hookgate.audit.config_change import FILE_NAME, Settings, changed, kept, settings_of
+from hookgate.audit.digest import Digests
+from hookgate.config import parse
 
-from hookgate.config import Config, parse
-from hookgate.config.change import LIVE, change, changed_paths
-from tests.docs.tables import settings
-from tests.support.service import merged
-
-BASE: dict[str, Any] = {"pdp": {"address": "unix:/x"}}
+DIGESTS = Digests(b"k" * 32)
 
 
-def config(**more: Any) -> Config:
-    return parse(merged(BASE, more), {})
+def settings(**more: Any) -> Settings:
+    return settings_of(parse({"pdp": {"address": "unix:/x"}, **more}, {}), DIGESTS)
 
 
-def test_nothing_changes_between_two_that_are_alike() -> None:
-    found = change(config(), config())
-    assert (found.config, found.live, found.pending) == (config(), (), ())
-    assert changed_paths(config(), config()) == []
+def test_only_what_is_another_is_named() -> None:
+    before = settings(rollout=[{"users": ["a"], "mode": "observe"}])
+    assert changed(before, settings(rollout=[{"users": ["a"], "mode": "observe"}])) == []
+    after = settings(rollout=[{"users": ["a", "b"], "mode": "enforce"}], on_error="ask")
+    assert changed(before, after) == ["on_error", "rollout[0].mode", "rollout[0].users[1]"]
+    assert before.digest != after.digest
 
 
-def test_what_can_count_at_once_does_and_the_rest_stays_as_it_was() -> None:
-    new = config(
-        mode="observe",
-        on_error="ask",
-        decision={"deadline_seconds": 5},
-        server={"port": 4000, "path": "/x", "keep_alive_seconds": 60, "allowed_hosts": ["a"]},
-        pdp={"address": "unix:/y", "scopes": ["a"], "required_kinds": ["PreToolUse"]},
-        limits={"values": 1000, "header_bytes": 10000},
-        audit={"directory": "/elsewhere"},
-        identity={"default_user": "nobody"},
-        rollout=[{"mode": "enforce", "users": ["alex"]}],
-    )
-    found = change(config(), new)
-    assert set(found.live) == {
-        "mode",
-        "on_error",
-        "decision.deadline_seconds",
-        "server.path",
-        "server.allowed_hosts",
-        "pdp.scopes",
-        "pdp.required_kinds",
-        "limits.values",
-        "identity.default_user",
-        "rollout",
-    }
-    assert set(found.pending) == {
-        "server.port",
-        "server.keep_alive_seconds",
-        "pdp.address",
-        "limits.header_bytes",
-        "audit.directory",
-    }
-    assert set(changed_paths(config(), new)) == {*found.live, *found.pending}
-    assert (found.config.mode.value, found.config.server.path, found.config.limits.values) == ("observe", "/x", 1000)
-    assert (found.config.server.port, found.config.pdp.address) == (3594, "unix:/x")
-    assert found.config.audit.directory == config().audit.directory
-    again = change(found.config, new)
-    assert (again.live, set(again.pending)) == ((), set(found.pending))
+def test_what_is_kept_has_no_value_in_it_and_is_its_owners_alone(tmp_path: Path) -> None:
+    url = "postgresql://bob:hunter2@db/audit"
+    found = settings(audit={"shippers": [{"type": "postgres", "url": url}]})
+    found.keep(tmp_path)
+    text = (tmp_path / FILE_NAME).read_text()
+    assert [word for word in ("hunter2", "bob", "db/audit") if word in text] == []
+    assert "audit.shippers[0].url" in text
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
+    assert kept(tmp_path) == found
+    other = settings(audit={"shippers": [{"type": "postgres", "url": url.replace("hunter2", "hunter3")}]})
+    assert changed(found, other) == ["audit.shippers[0].url"]
 
 
-def test_what_went_back_waits_no_longer() -> None:
-    changed = change(config(), config(server={"port": 4000})).config
-    assert change(changed, config()).pending == ()
+def test_a_first_start_has_nothing_before_it_and_a_spoilt_file_tells_nothing(tmp_path: Path) -> None:
+    assert kept(tmp_path) is None
+    (tmp_path / FILE_NAME).write_bytes(b"{")
+    assert kept(tmp_path) == Settings()
+    assert changed(Settings(), settings()) == []
 
 
-@pytest.mark.parametrize("path", LIVE)
-def test_every_setting_that_counts_at_once_is_one(path: str) -> None:
-    known = [one.path for one in settings()]
-    assert any(one == path or one.startswith(f"{path}.") for one in known)
+def test_very_many_changes_are_counted(monkeypatch: Any) -> None:
+    monkeypatch.setattr(config_change, "_MAX_PATHS", 2)
+    before = settings(on_error_events=["A", "B", "C"])
+    assert changed(before, settings(on_error_events=["X", "Y", "Z"])) == [
+        "on_error_events[0]",
+        "on_error_events[1]",
+        "and 1 more",
+    ]

@@ -72,6 +72,15 @@ def test_probes_and_hooks_have_ports_of_their_own() -> None:
     parse({**PDP, "admin": {"port": 0}, "server": {"port": 0}}, {})
 
 
+def test_a_grace_period_leaves_time_for_a_decision_that_comes_last() -> None:
+    (found,) = faults({"server": {"linger_seconds": 3, "grace_seconds": 4.5}})
+    assert found.startswith(
+        "server.grace_seconds: 4.5 is less than linger_seconds (3) and decision.deadline_seconds (2)"
+    )
+    assert found.endswith("set at least 5")
+    parse({**PDP, "server": {"linger_seconds": 3, "grace_seconds": 5}}, {})
+
+
 def test_tls_settings_fit_together_and_name_files_that_are_there(tmp_path: Path) -> None:
     here = tmp_path / "ca.pem"
     here.write_text("")
@@ -138,3 +147,23 @@ def test_faults_of_several_settings_are_told_together() -> None:
         {"pdp": {"address": "pdp:1", "scope": "-"}, "rollout": [{"mode": "observe"}], "admin": {"port": 3594}}
     )
     assert len(found) == 4
+
+
+def test_a_secrets_form_that_is_no_pattern_is_named_with_its_path() -> None:
+    forms = [
+        {"kind": "a", "pattern": "("},
+        {"kind": "b", "pattern": "(?=x)y"},
+        {"kind": "c", "pattern": "a*"},
+        {"kind": "ok", "pattern": "ACME-([0-9]+)"},
+    ]
+    redaction = {"names": ["badge", " x"], "forms": forms}
+    levels = [{"events": ["Pre*"], "level": "full"}, {"tools": ["mcp__*"], "level": "metadata"}]
+    found = faults({"pdp": {"address": "unix:/x"}, "audit": {"redaction": redaction, "levels": levels}})
+    assert [fault.split(": ")[0] for fault in found] == [
+        "audit.redaction.names[1]",
+        "audit.redaction.forms[0].pattern",
+        "audit.redaction.forms[1].pattern",
+        "audit.redaction.forms[2].pattern",
+        "audit.levels[0].events[0]",
+    ]
+    assert "RE2" in found[1]

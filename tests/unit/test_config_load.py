@@ -273,6 +273,25 @@ def test_expectations_and_values_are_told_in_words() -> None:
     assert shown({"a": [1, None]}) == '{"a": [1, null]}'
 
 
+@pytest.mark.parametrize(
+    "shippers",
+    [
+        [{"type": "kafka", "brokers": ["h:9092"], "topic": "t", "password": ["hunter22"]}],
+        [{"type": "http", "url": "ftp://me:hunter22@host"}],
+        [{"type": "http", "url": "https://host", "headers": {"Authorization": ["hunter22"]}}],
+        [{"type": "otlp", "url": "https://host", "headers": "Bearer hunter22"}],
+        [{"type": "postgres", "url": "mysql://me:hunter22@host"}],
+        ["https://me:hunter22@host"],
+        {"type": "http", "headers": {"Authorization": "hunter22"}},
+        "https://me:hunter22@host",
+    ],
+)
+def test_a_fault_does_not_tell_a_secret(shippers: Any) -> None:
+    found = faults({"pdp": {"address": "unix:/x"}, "audit": {"shippers": shippers}})
+    assert [fault.partition("[")[0].partition(":")[0] for fault in found] == ["audit.shippers"]
+    assert "hunter22" not in str(found)
+
+
 def test_a_configuration_written_as_yaml_and_read_again_is_the_same(tmp_path: Path) -> None:
     config = parse({**PDP, "rollout": [{"mode": "observe", "roles": ["a"]}], "on_error": "ask"}, {})
     file = written(tmp_path, yaml.safe_dump(msgspec.to_builtins(config)))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from hookgate import gate as module
+from hookgate import recorder
 from hookgate.audit.error import JournalError
 from hookgate.audit.record import Record
 from hookgate.config import Config, parse
@@ -510,15 +511,15 @@ async def test_a_fault_of_our_own_behind_the_decision_never_lets_a_denied_call_t
         raise RuntimeError("a fault")
 
     if late == "scribe":
-        monkeypatch.setattr(stage.gate._scribe, "decision", failing)
+        monkeypatch.setattr(stage.gate._recorder._scribe, "decision", failing)
     elif late == "tally":
         monkeypatch.setattr(stage.gate._tally, "decided", failing)
     elif late == "observe":
         monkeypatch.setattr(stage.gate, "_observe", failing)
     elif late == "reconcile":
-        monkeypatch.setattr(stage.gate._calls, "judged", failing)
+        monkeypatch.setattr(stage.gate._recorder._calls, "saw", failing)
     else:
-        monkeypatch.setattr(module, late, failing)
+        monkeypatch.setattr(recorder, late, failing)
     body = await stage.answer(BASH)
     unharmed = late in ("tally", "observe", "reconcile") and decision is not DENY
     assert strength("PreToolUse", body) == ("allow" if unharmed else "deny")

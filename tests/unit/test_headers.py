@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hookgate.config.tree import Identity
 from hookgate.errors import ErrorKind, GateError
-from hookgate.identity.headers import ROLES, SCOPE, USER, principal_from, scope_from
+from hookgate.identity.headers import ROLES, SCOPE, USER, labels_from, principal_from, scope_from
 from hookgate.identity.principal import Principal, Source
 
 CONFIG = Identity(default_user="nobody", default_role="guest")
@@ -96,10 +96,40 @@ def test_a_scope_is_the_configured_one_unless_the_header_names_one_of_the_list()
 
 @given(asked=header_texts)
 def test_any_other_scope_is_the_callers_error(asked: str) -> None:
-    if asked.strip() in ("", "acme", "acme.eng"):
+    # A lone byte that is no UTF-8 may still be a space, as Latin-1.
+    readings = {asked.strip(), asked.encode("utf-8", "surrogateescape").decode("latin-1").strip()}
+    if not readings.isdisjoint(("", "acme", "acme.eng")):
         return
     with pytest.raises(GateError) as caught:
         scope_from({SCOPE: asked}, "acme", ("acme.eng",))
     assert caught.value.kind is ErrorKind.SCOPE_UNKNOWN
     caught.value.detail.encode("utf-8")
     assert "\n" not in caught.value.detail
+
+
+def test_labels_are_what_follows_in_the_headers_name_in_lower_case() -> None:
+    found = labels_from({"X-Claude-Label-Team": " core ", "x-claude-label-ci-job": "7", "X-Claude-User": "alex"})
+    assert (found.values, found.cut) == ({"team": "core", "ci-job": "7"}, False)
+
+
+def test_labels_are_bounded_and_none_is_cut_in_the_middle() -> None:
+    many = {f"X-Claude-Label-{number}": "v" for number in range(20)}
+    found = labels_from(many)
+    assert (list(found.values), found.cut) == ([str(number) for number in range(16)], True)
+    long = labels_from(
+        {"X-Claude-Label-a": "x" * 257, "X-Claude-Label-b": "x" * 256, f"X-Claude-Label-{'n' * 65}": "v"}
+    )
+    assert long.values == {"a": "(left out, 257 characters)", "b": "x" * 256}
+    assert long.cut
+
+
+def test_labels_without_name_or_text_are_none_and_the_first_of_one_name_counts() -> None:
+    headers = {"X-Claude-Label-": "v", "X-Claude-Label-a": " ", "X-Claude-Label-B": "1", "x-claude-label-b": "2"}
+    found = labels_from(headers)
+    assert (found.values, found.cut) == ({"b": "1"}, False)
+
+
+@given(header_texts)
+def test_any_label_can_be_written(text: str) -> None:
+    for value in labels_from({"X-Claude-Label-a": text}).values.values():
+        value.encode()

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import stat
 import threading
 import time
@@ -253,6 +254,27 @@ class TestOpening:
         await first.close(timeout_seconds=5)
         await opened()
 
+    async def test_a_journal_that_is_let_go_in_time_is_taken_over_and_the_wait_is_told_once(
+        self, opened: Open, home: Path
+    ) -> None:
+        first, waits = await opened(), threading.Semaphore(0)
+
+        class Waiting(Nobody):
+            def locked(self) -> None:
+                waits.release()
+
+        second = Journal(home, Options(), Waiting())
+        opening = asyncio.create_task(asyncio.to_thread(second.open, patience_seconds=30))
+        assert await asyncio.to_thread(waits.acquire, timeout=10)
+        await first.append(record("first"))
+        await first.close(timeout_seconds=5)
+        await opening
+        await second.append(record("second"))
+        await second.close(timeout_seconds=5)
+        assert not waits.acquire(blocking=False)
+        assert ids(home) == ["first", "second"]
+        assert verify(home).intact
+
     @pytest.mark.parametrize("name", ["file/below", "file"])
     async def test_a_directory_that_cannot_be_had_is_one_clear_line(self, tmp_path: Path, name: str) -> None:
         (tmp_path / "file").write_text("")
@@ -472,6 +494,49 @@ class TestNoRoom:
         await journal.append(record("after"))
         assert types(home)[-4:] == ["gap", "journal_repair", "checkpoint", "decision"]
         assert verify(home).intact
+
+    async def test_a_journal_that_can_t_even_be_begun_for_want_of_room_is_begun_once_there_is_some(
+        self, opened: Open, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = os.open
+
+        def none(path: Any, flags: int, *more: Any, **named: Any) -> int:
+            if flags & os.O_CREAT:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(path, flags, *more, **named)
+
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "open", none)
+            journal = await opened()
+            instance = journal.instance
+            with pytest.raises(JournalError, match="audit: No space left on device"):
+                await journal.append(record("lost"), outcome="error")
+        await journal.append(record("kept"))
+        assert types(home) == ["chain_start", "gap", "checkpoint", "decision"]
+        assert lines(home)[0]["detail"]["instance"] == instance == journal.instance
+        assert verify(home).intact
+
+    async def test_what_else_is_kept_in_the_directory_is_made_when_there_is_room_and_after_it_was_removed(
+        self, home: Path
+    ) -> None:
+        calls = 0
+
+        def prepare() -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            (home / "more").touch()
+
+        journal = Journal(home, Options(), prepare=prepare)
+        journal.open()
+        await journal.append(record("kept"))
+        assert (home / "more").exists()
+        shutil.rmtree(home)
+        await journal.append(record("kept, too"))
+        assert (home / "more").exists()
+        await journal.close(timeout_seconds=5)
+        assert ids(home) == ["kept, too"]
 
     async def test_the_first_record_afterwards_is_a_gap_with_a_checkpoint_right_behind_it(
         self, opened: Open, home: Path, monkeypatch: pytest.MonkeyPatch

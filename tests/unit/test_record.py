@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from hookgate.audit.error import JournalError
-from hookgate.audit.key import FILE_NAME, redaction_key
+from hookgate.audit.key import FILE_NAME, RedactionKey
 from hookgate.audit.record import Record, ServiceRecord, now
 from hookgate.audit.redact import Redactor
 from hookgate.audit.scribe import Scribe
@@ -131,17 +131,26 @@ def test_times_are_utc_with_microseconds() -> None:
 
 
 def test_the_redaction_key_is_made_once_for_its_owner_alone(tmp_path: Any) -> None:
-    key = redaction_key(tmp_path)
-    assert len(key) == 32
-    assert redaction_key(tmp_path) == key
+    key, again, other = RedactionKey(), RedactionKey(), RedactionKey()
+    key.keep(tmp_path)
+    assert len(key.value) == 32
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
+    again.keep(tmp_path)
+    assert again.value == key.value
     (tmp_path / "other").mkdir()
-    assert redaction_key(tmp_path / "other") != key
+    other.keep(tmp_path / "other")
+    assert other.value != key.value
 
 
-def test_a_redaction_key_that_cannot_be_used_is_one_clear_line(tmp_path: Any) -> None:
-    with pytest.raises(JournalError, match=r"^audit.directory: .*: No such file"):
-        redaction_key(tmp_path / "none")
+def test_a_redaction_key_whose_file_was_removed_is_written_again(tmp_path: Any) -> None:
+    key = RedactionKey()
+    key.keep(tmp_path)
+    (tmp_path / FILE_NAME).unlink()
+    key.keep(tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == key.value
+
+
+def test_a_redaction_key_that_is_damaged_is_one_clear_line(tmp_path: Any) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"short")
-    with pytest.raises(JournalError, match=r"is damaged"):
-        redaction_key(tmp_path)
+    with pytest.raises(JournalError, match=r"^audit.directory: .*redaction.key is damaged: remove it"):
+        RedactionKey().keep(tmp_path)

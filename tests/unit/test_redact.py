@@ -1,93 +1,26 @@
 """Secrets leave no trace in what is written."""
 
-import random
-import string
 import time
 
+import msgspec
 import pytest
+import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hookgate.audit.digest import Digests, Purpose
 from hookgate.audit.record import Record, ServiceRecord
 from hookgate.audit.redact import CUT_CHARACTERS, Redactor
 from hookgate.audit.scribe import Scribe
-from hookgate.audit.secrets import FORMS
+from hookgate.audit.secrets import FORMS, named_forms
+from hookgate.config.audit import Redaction, SecretForm
+from tests.support.planted import PLANTS
 
-REDACTOR = Redactor(b"k" * 32)
-_RANDOM = random.Random(7)
-_ALNUM = string.ascii_letters + string.digits
+KEY = b"k" * 32
+REDACTOR = Redactor(KEY)
 
-
-def some(length: int, alphabet: str = _ALNUM) -> str:
-    """Gives text that looks random; secrets are made here, so that none stands in the repository."""
-    return "".join(_RANDOM.choices(alphabet, k=length))
-
-
-def _hex(length: int) -> str:
-    return some(length, "0123456789abcdef")
-
-
-#: (how a secret is given, the part that must not be written).
-PLANTED: dict[str, tuple[str, str]] = {
-    name: (form.format(secret), secret)
-    for name, form, secret in [
-        ("aws key id", "aws s3 ls --profile {}", "AKIA" + some(16, string.ascii_uppercase)),
-        ("aws secret", "export AWS_SECRET_ACCESS_KEY={}", some(40)),
-        ("github", "git clone with {}", "ghp_" + some(36)),
-        ("github fine", "{}", "github_pat_" + some(40)),
-        ("gitlab", "curl x?private={}", "glpat-" + some(20)),
-        ("slack", "post {}", "xoxb-" + some(24)),
-        ("slack hook", "curl https://hooks.slack.com/services/{}", "T0/B0/" + some(24)),
-        ("discord", "https://discord.com/api/webhooks/{}", "123456789/" + some(40)),
-        ("telegram", "bot {}", "123456789:AA" + some(33)),
-        ("anthropic", "{}", "sk-ant-" + some(40)),
-        ("openai", "key is {}", "sk-proj-" + some(40)),
-        ("stripe", "{}", "sk_live_" + some(24)),
-        ("google", "{}", "AIza" + some(35)),
-        ("google oauth", "{}", "ya29." + some(40)),
-        ("npm", "//registry:_authToken={}", "npm_" + some(36)),
-        ("pypi", "twine {}", "pypi-" + some(60)),
-        ("docker", "{}", "dckr_pat_" + some(27)),
-        ("hugging face", "{}", "hf_" + some(34)),
-        ("sendgrid", "{}", "SG." + some(22) + "." + some(43)),
-        ("mailgun", "{}", "key-" + _hex(32)),
-        ("twilio", "{}", "SK" + _hex(32)),
-        ("shopify", "{}", "shpat_" + _hex(32)),
-        ("digitalocean", "{}", "dop_v1_" + _hex(64)),
-        ("databricks", "{}", "dapi" + _hex(32)),
-        ("linear", "{}", "lin_api_" + some(40)),
-        ("notion", "{}", "ntn_" + some(43)),
-        ("figma", "{}", "figd_" + some(40)),
-        ("new relic", "{}", "NRAK-" + some(27, string.ascii_uppercase)),
-        ("grafana", "{}", "glsa_" + some(40)),
-        ("vault", "{}", "hvs." + some(24)),
-        ("terraform", "{}", some(14) + ".atlasv1." + some(60)),
-        ("planetscale", "{}", "pscale_tkn_" + some(43)),
-        ("supabase", "{}", "sbp_" + _hex(40)),
-        ("jwt", "curl -H x:{}", "eyJ" + some(20) + ".eyJ" + some(20) + "." + some(30)),
-        ("age", "{}", "AGE-SECRET-KEY-1" + some(58, string.ascii_uppercase)),
-        ("pem", "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", some(64)),
-        ("pem without end", "-----BEGIN PRIVATE KEY-----\n{}", some(64)),
-        ("openssh", "-----BEGIN OPENSSH PRIVATE KEY-----\\n{}", some(64)),
-        ("azure account", "AccountName=x;AccountKey={};", some(60)),
-        ("azure sas", "https://x.blob/y?sv=1&sig={}", some(43)),
-        ("signed url", "https://b.s3/y?X-Amz-Signature={}", _hex(64)),
-        ("url", "psql postgres://bob:{}@db/x", some(12)),
-        ("basic auth", "Authorization: Basic {}", some(24)),
-        ("bearer", "curl -H 'Authorization: Bearer {}' x", some(32)),
-        ("json header", '{{"Authorization": "token {}"}}', some(32)),
-        ("cookie", "Cookie: session={}", some(32)),
-        ("curl -u", "curl -u bob:{} https://x", some(12)),
-        ("netrc", "machine x login bob password {}", some(12)),
-        ("option", "mysql --password {} -u root", some(12)),
-        ("option =", "tool --api-key={}", some(12)),
-        ("quoted", 'DB_PASSWORD="{}" ./run', some(6) + " " + some(6)),
-        ("yaml", "client_secret: {}", some(24)),
-        ("json", '{{"apiKey": "{}"}}', some(24)),
-        ("here-document", "cat <<EOF > .env\nMY_TOKEN={}\nEOF", some(24)),
-        ("ruby hash", ":password => '{}'", some(14)),
-    ]
-}
+#: How a secret is given, and the part that must not be written.
+PLANTED: dict[str, tuple[str, str]] = {plant.kind: (plant.text, plant.secret) for plant in PLANTS}
 
 
 @pytest.fixture(params=PLANTED, ids=str)
@@ -177,11 +110,9 @@ def test_any_text_is_taken_and_a_second_pass_changes_nothing_more(text: str) -> 
     assert isinstance(once, str)
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.kind)
+@pytest.mark.parametrize("form", [*FORMS, *named_forms(["badge", "x-key"])], ids=lambda form: form.kind)
 def test_doubling_the_text_at_most_doubles_the_time_of_each_form(form: object) -> None:
     """RE2 is linear by construction; this holds the patterns to it, and the replacement around them."""
-    import re2
-
     pattern = re2.compile(form.pattern)  # type: ignore[attr-defined]
 
     def seconds(text: str) -> float:
@@ -230,3 +161,122 @@ def test_a_call_with_very_many_strings_still_has_its_answer_in_the_record() -> N
     _, clean = Scribe(REDACTOR).decision(record)
     assert clean.answer == {"reason": "because"}
     assert clean.input["list"][-1] == "(left out)"
+
+
+def test_a_secret_is_seen_in_an_encoded_record_too(planted: tuple[str, str]) -> None:
+    text, _ = planted
+    assert REDACTOR.suspects(msgspec.json.encode({"input": {"command": text}}))
+    assert REDACTOR.suspects(msgspec.json.encode({"input": {"text": msgspec.json.encode({"a": text}).decode()}}))
+
+
+def test_an_option_in_a_list_of_words_hides_its_value() -> None:
+    words = ["mysql", "--db-password", "hunter2", "-u", "root", "--user", "bob"]
+    found = REDACTOR.redacted({"input": {"args": words}})["input"]["args"]
+    assert found[2].startswith("[redacted:named:")
+    assert found[:2] + found[3:] == words[:2] + words[3:]
+
+
+@pytest.mark.parametrize("name", ["name", "key"])
+def test_a_member_that_names_a_secret_hides_the_value_beside_it(name: str) -> None:
+    found = REDACTOR.redacted(
+        {"input": {"env": [{name: "DB_PASSWORD", "value": "hunter2"}, {name: "A", "value": "b"}]}}
+    )
+    assert found["input"]["env"][0]["value"].startswith("[redacted:named:")
+    assert found["input"]["env"][1] == {name: "A", "value": "b"}
+
+
+def test_all_texts_below_a_secret_name_are_hidden() -> None:
+    found = REDACTOR.redacted({"input": {"credentials": {"who": "bob", "what": ["hunter2", {"x": "y"}], "n": True}}})
+    assert found["input"]["credentials"]["n"] is True
+    assert [word for word in ("bob", "hunter2", '"y"') if word in str(found).replace("'", '"')] == []
+
+
+def test_half_a_secret_at_the_end_of_what_is_looked_at_is_not_shown_either() -> None:
+    """Text that shrinks by what is taken out of it would draw the window's end before the cut."""
+    key = "-----BEGIN PRIVATE KEY-----\n" + "A" * 4000 + "\n-----END PRIVATE KEY-----\n"
+    for before in range(1900, 2100):
+        text = key + "x" * before + " postgres://bob:hunter2isverylong@db/x " + "z" * 9000
+        found = REDACTOR.text(text)
+        assert "hunter2" not in found
+        assert found.startswith("[redacted:private_key:")
+
+
+def test_a_cut_text_says_how_long_it_was_and_has_a_digest_of_the_whole() -> None:
+    text = "long " * 1000
+    digest = Digests(KEY).of(Purpose.TEXT, text.encode())[:32]
+    cut: list[str] = []
+    found = REDACTOR.redacted({"reason": text, "cwd": "/"}, cut)
+    assert found["reason"] == f"{text[:CUT_CHARACTERS]}… (cut, {len(text)} characters, {digest})"
+    assert cut == ["reason"]
+
+
+def test_a_record_names_the_fields_that_were_cut() -> None:
+    record = Record(
+        id="i", time="t", outcome="deny", mode="enforce", input={"a": "x" * 9000}, reason="r" * 9000, cut=("labels",)
+    )
+    _, clean = Scribe(REDACTOR).decision(record)
+    assert clean.cut == ("labels", "input", "reason")
+
+
+class TestOnesOwn:
+    """Names and forms of secrets that are configured."""
+
+    OWN = Redactor(
+        KEY,
+        Redaction(
+            names=("badge", "x-acme id"),
+            forms=(
+                SecretForm(kind="acme", pattern="ACME-([0-9]{6})"),
+                SecretForm(kind="block", pattern=r"(?s)<<SECRET.*?SECRET>>"),
+                SecretForm(kind="not_upper", pattern="q[^a-z]{4}q"),
+            ),
+        ),
+    )
+
+    @pytest.mark.parametrize(
+        ("text", "secret"),
+        [
+            ("send ACME-123456 now", "123456"),
+            ("<<SECRET one\ntwo SECRET>>", "two"),
+            ("x qABCDq y", "ABCD"),
+            ("--my-badge 4711x", "4711x"),
+            ("MY_BADGE=4711x", "4711x"),
+            ('{"Badge_No": "4711x"}', "4711x"),
+            ("X-Acme ID: 4711x", "4711x"),
+        ],
+    )
+    def test_a_secret_of_ones_own_is_replaced(self, text: str, secret: str) -> None:
+        record = Record(id="i", time="t", outcome="allow", mode="enforce", input={"command": text})
+        line, _ = Scribe(self.OWN).decision(record)
+        assert secret.encode() not in line
+        assert b"[redacted:" in line
+        assert secret.encode() in Scribe(REDACTOR).decision(record)[0]
+
+    def test_a_field_is_replaced_for_a_part_of_its_name(self) -> None:
+        found = self.OWN.redacted({"input": {"theBadgeOf": "bob", "badge": 4711}})["input"]
+        assert [str(value)[:10] for value in found.values()] == ["[redacted:"] * 2
+
+    def test_a_secret_that_goes_over_the_cut_is_replaced_whole(self) -> None:
+        text = "x" * 1990 + " <<SECRET " + "s" * 20_000 + " SECRET>> " + "y" * 50_000
+        assert "sss" not in self.OWN.text(text)
+
+    def test_a_known_form_is_still_known(self, planted: tuple[str, str]) -> None:
+        text, secret = planted
+        assert secret not in self.OWN.text(text)
+
+    def test_doubling_the_text_at_most_doubles_the_time(self) -> None:
+        def seconds(text: str) -> float:
+            best = 1.0
+            for _ in range(3):
+                begun = time.perf_counter()
+                slow.text(text)
+                best = min(best, time.perf_counter() - begun)
+            return best
+
+        slow = Redactor(KEY, Redaction(forms=(SecretForm(kind="slow", pattern="(a*)*(a*)*(a*)*b"),)))
+        assert seconds("a" * 30_000) < 8 * seconds("a" * 15_000) + 0.01
+
+
+@given(st.text(max_size=300))
+def test_a_text_of_ones_own_is_taken_whatever_it_is(text: str) -> None:
+    assert isinstance(TestOnesOwn.OWN.text(text), str)

@@ -33,7 +33,8 @@ class Read:
 class Reload:
     """Reads the file again when it has changed, and when `ask` is called (SIGHUP).
 
-    `take` puts a configuration into force, all at once, on the event loop; `note` writes a record.
+    On the event loop, `take` puts a configuration into force, all at once, `record` puts on record what has changed, and `note`
+    that a file was refused; `keep` is called on the file's thread, and may wait for the disk.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Reload:
         path: Path,
         *,
         take: Callable[[Config, Sequence[Probe]], None],
+        record: Callable[[Config, Change], None],
+        keep: Callable[[Config], None],
         note: Callable[[str, dict[str, object]], None],
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
@@ -49,7 +52,9 @@ class Reload:
         self._config = config
         self._path = path
         self._take = take
-        self._note = note
+        self._record = record
+        self._keep = keep
+        self.note = note
         self._metrics = metrics
         self._log = log
         self._faults: tuple[str, ...] = ()
@@ -87,7 +92,8 @@ class Reload:
             self._loop.call_soon_threadsafe(deliver)
         except RuntimeError:  # the loop has ended
             return
-        done.wait(_TAKEN_SECONDS)
+        if done.wait(_TAKEN_SECONDS) and found.change is not None and found.change.live:
+            self._keep(found.change.config)
 
     def _read(self) -> Read:
         try:
@@ -109,9 +115,9 @@ class Reload:
             self._metrics.config_reloads.labels("refused").inc()
             self._log.error("config_refused", path=str(self._path), faults=list(found.faults))
             # Only where the faults are: a setting's value may be a secret in the wrong place.
-            self._note("config_refused", {"settings": [fault.partition(":")[0] for fault in found.faults]})
+            self.note("config_refused", {"settings": [fault.partition(":")[0] for fault in found.faults]})
             return
-        pending_before, self._pending = self._pending, found.change.pending
+        before, pending_before, self._pending = self._config, self._pending, found.change.pending
         self._metrics.config_pending.set(len(self._pending))
         if found.change.live:
             self._take(found.change.config, found.probes)
@@ -123,6 +129,10 @@ class Reload:
             self._log.info("config_unchanged", path=str(self._path))
             return
         self._metrics.config_reloads.labels("taken").inc()
-        told = {"changed": list(found.change.live), "waits_for_restart": list(self._pending)}
-        self._log.warning("config_changed", path=str(self._path), **told)
-        self._note("config_changed", {"changed": told["changed"], "waits_for_restart": told["waits_for_restart"]})
+        self._log.warning(
+            "config_changed",
+            path=str(self._path),
+            changed=list(found.change.live),
+            waits_for_restart=list(self._pending),
+        )
+        self._record(before, found.change)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,23 @@ from aiohttp import web
 
 from hookgate import __version__
 from hookgate.app.admin import admin_app
+from hookgate.app.beginning import keep_settings, note_change, note_start, recalled
 from hookgate.app.endpoint import HookEndpoint
+from hookgate.app.keeping import journal_options, retention_terms, shipper_names
 from hookgate.app.listeners import Listener, ListenError, inherited, listen
+from hookgate.app.noting import NoteKeeper
 from hookgate.app.protocol import HookServer
 from hookgate.app.reload import Reload
+from hookgate.app.supervisor import Supervisor
 from hookgate.audit.error import JournalError
 from hookgate.audit.journal import Journal
-from hookgate.audit.key import redaction_key
-from hookgate.audit.ledger import Options
-from hookgate.audit.record import Record
+from hookgate.audit.key import RedactionKey
+from hookgate.audit.record import Origin, Record, hostname
 from hookgate.audit.redact import Redactor
+from hookgate.audit.retention import Retention
 from hookgate.audit.scribe import Scribe
 from hookgate.config import Config
+from hookgate.config.change import Change
 from hookgate.gate import Gate
 from hookgate.pdp.canary import Canary, Probe
 from hookgate.pdp.channel import ChannelError, GrpcTransport
@@ -32,6 +38,9 @@ from hookgate.probes import expectation_probes
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.trail import TrailWatch
 from hookgate.telemetry.writer import LineWriter
+
+#: How long the journal may take to write what is waiting, when the service ends.
+_JOURNAL_CLOSE_SECONDS = 2.0
 
 
 class StartError(Exception):
@@ -59,28 +68,34 @@ class Service:
         self._path = path
         self._reload: Reload | None = None
         self._stopping = False
+        self._supervisor: Supervisor | None = None
         self._servers: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, environ: MutableMapping[str, str] = os.environ) -> None:
         """Opens everything and serves. Raises StartError, with everything closed again."""
+        async with AsyncExitStack() as opened:
+            await self._open(environ, opened)
+            # What is open now is closed by `stop`.
+            opened.pop_all()
+
+    async def _open(self, environ: MutableMapping[str, str], opened: AsyncExitStack) -> None:
         config, loop = self.config, asyncio.get_running_loop()
         try:
             handed = inherited(environ)
             self.hooks = handed.get("hooks") or listen(config.server.host, config.server.port, "server")
+            opened.callback(self.hooks.socket.close)
             self.admin = handed.get("admin") or (
                 listen(config.admin.host, config.admin.port, "admin") if config.admin.enabled else None
             )
-            self._journal = Journal(
-                Path(config.audit.directory),
-                Options(
-                    sync=config.audit.durability == "disk",
-                    segment_bytes=config.audit.segment_bytes,
-                    segment_seconds=config.audit.segment_seconds,
-                ),
-                TrailWatch(self.metrics, self._log),
-            )
-            self._journal.open()
-            key = redaction_key(Path(config.audit.directory))
+            if self.admin is not None:
+                opened.callback(self.admin.socket.close)
+            self._watch = TrailWatch(self.metrics, self._log)
+            directory, kept = Path(config.audit.directory), RedactionKey()
+            self._journal = Journal(directory, journal_options(config.audit), self._watch, lambda: kept.keep(directory))
+            opened.push_async_callback(self._journal.close, timeout_seconds=_JOURNAL_CLOSE_SECONDS)
+            await asyncio.to_thread(self._journal.open, patience_seconds=self._patience_seconds)
+            key = kept.value
         except (ListenError, JournalError) as error:
             raise StartError(str(error)) from None
         try:
@@ -89,6 +104,7 @@ class Service:
             raise StartError(str(error)) from None
         except (OSError, ValueError) as error:
             raise StartError(f"pdp: {error}") from None
+        opened.push_async_callback(self._transport.close)
         pdp = PdpClient(self._transport, max_request_bytes=config.pdp.max_request_bytes)
         self.canary = Canary(
             pdp.check,
@@ -97,6 +113,7 @@ class Service:
             expectations=expectation_probes(config),
             report=self._canary_report,
         )
+        self._origin = Origin(self._journal.instance, hostname())
         self.gate = Gate(
             config,
             pdp=pdp,
@@ -104,7 +121,9 @@ class Service:
             metrics=self.metrics,
             log=self._log,
             canary=self.canary,
-            scribe=Scribe(Redactor(key)),
+            key=key,
+            origin=self._origin,
+            calls=await recalled(config, self._log),
             observe=self._observe,
         )
         health = f"http://{self.admin.address}/readyz" if self.admin else "admin.enabled is false"
@@ -121,7 +140,7 @@ class Service:
             report_connections=self.metrics.connections.set,
         )
         self._tell(config)
-        self.gate.note("start", {"version": __version__, "mode": config.mode.value})
+        await note_start(config, key, self.gate, self._log)
         if (earlier := self._journal.earlier_records) is not None:
             self._log.warning("earlier_records", path=str(earlier))
         self._servers.append(await loop.create_server(self._hook_server, sock=self.hooks.socket, backlog=1024))
@@ -129,13 +148,13 @@ class Service:
             await self._serve_admin(self.admin)
         self._asking = asyncio.create_task(self.canary.run())
         if self._path is not None:
-            self._reload = Reload(
-                config, self._path, take=self._take, note=self.gate.note, metrics=self.metrics, log=self._log
-            )
-            self._reload.start()
+            self._watch_configuration(self._path, key)
+        self._retention = self._retain()
         self._log.info(
             "started", hooks=self.hooks.address, admin=self.admin.address if self.admin else "", version=__version__
         )
+        if config.audit.shippers:
+            self._ship(key)
 
     def reload(self) -> None:
         """Has the configuration's file read again."""
@@ -143,6 +162,25 @@ class Service:
             self._reload.ask()
         elif self._path is None:
             self._log.warning("no_reload", mend="restart Hookgate: its configuration came from the environment alone")
+
+    def _watch_configuration(self, path: Path, key: bytes) -> None:
+        def record(before: Config, found: Change) -> None:
+            note_change(before, found, key, self.gate)
+
+        def kept(config: Config) -> None:
+            keep_settings(config, key, self._log)
+
+        self._reload = Reload(
+            self.config,
+            path,
+            take=self._take,
+            record=record,
+            keep=kept,
+            note=self.gate.note,
+            metrics=self.metrics,
+            log=self._log,
+        )
+        self._reload.start()
 
     def _take(self, config: Config, probes: Sequence[Probe]) -> None:
         """Puts a configuration into force: each request from now on begins with it, and nothing can fail on the way."""
@@ -200,14 +238,44 @@ class Service:
         )
         # What was closed just now ends in the loop's next turns.
         await self._hook_server.drain(linger_seconds=0.0, grace_seconds=0.2)
-        self._asking.cancel()
-        await asyncio.gather(self._asking, return_exceptions=True)
+        for task in (self._asking, *self._tasks):
+            task.cancel()
+        await asyncio.gather(self._asking, *self._tasks, return_exceptions=True)
         self.gate.note("stop", {"unanswered": cut})
-        await self._journal.close(timeout_seconds=2.0)
+        await asyncio.to_thread(self._retention.stop, 1.0)
+        await self._journal.close(timeout_seconds=_JOURNAL_CLOSE_SECONDS)
+        if self._supervisor is not None:
+            await self._supervisor.stop()
         await self._transport.close()
         if self.admin is not None:
             await self._admin_runner.cleanup()
         self._log.info("stopped", unanswered=cut)
+
+    @property
+    def _patience_seconds(self) -> float:
+        """How long a predecessor may take to end, if it has the same settings; with a listener of its own it has left the
+        port by then."""
+        server = self.config.server
+        return server.linger_seconds + server.grace_seconds + _JOURNAL_CLOSE_SECONDS + 1.0
+
+    def _retain(self) -> Retention:
+        audit = self.config.audit
+        retention = Retention(Path(audit.directory), self._journal, retention_terms(audit), self._watch)
+        for name in shipper_names(audit):
+            self.metrics.journal_dropped.labels(name)
+        self._journal.on_want_of_room(retention.wake)
+        retention.start()
+        return retention
+
+    def _ship(self, key: bytes) -> None:
+        """What is shipped, and by whom, comes last: nothing waits for it."""
+        audit = self.config.audit
+        scribe = Scribe(Redactor(key, audit.redaction))
+        keeper = NoteKeeper(Path(audit.directory), self._journal, scribe, self._origin, self._log)
+        self._tasks.append(asyncio.create_task(keeper.run()))
+        if audit.supervise:
+            self._supervisor = Supervisor(self.config, self.metrics.ship, self._log)
+            self._supervisor.start()
 
     async def _serve_admin(self, admin: Listener) -> None:
         self._admin_runner = web.AppRunner(

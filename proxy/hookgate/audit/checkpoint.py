@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from hookgate.audit.chain import Link
-from hookgate.audit.record import ServiceRecord, now
+from hookgate.audit.record import ServiceRecord, hostname, now
 from hookgate.audit.signing import PublicKey, SigningKey
 from hookgate.ids import uuid7
 
@@ -62,6 +62,7 @@ class Signer:
                 "signature": signature,
             },
             time,
+            instance=self.instance,
         )
 
 
@@ -79,6 +80,7 @@ def checkpoint_from(line: bytes) -> CheckpointLine | None:
     return found if found.type == TYPE else None
 
 
-def service_line(kind: str, detail: dict[str, object], time: str = "") -> bytes:
-    """Gives the line of a record that the journal itself makes, without its place in the chain."""
-    return msgspec.json.encode(ServiceRecord(type=kind, id=uuid7(), time=time or now(), detail=detail)) + b"\n"
+def service_line(kind: str, detail: dict[str, object], time: str = "", *, instance: str) -> bytes:
+    """Gives the line of a record that the journal with this id itself makes, without its place in the chain."""
+    record = ServiceRecord(type=kind, id=uuid7(), time=time or now(), instance=instance, host=hostname(), detail=detail)
+    return msgspec.json.encode(record) + b"\n"

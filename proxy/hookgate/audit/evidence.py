@@ -1,22 +1,13 @@
-"""Whether a row of a store is what the journal's line was."""
+"""Whether a row of a store is what was recorded."""
 
-from typing import Any
-
-import msgspec
-
-from hookgate.audit.chain import digest
-
-_PLACE = ("seq", "prev", "hash")
+from hookgate.audit.store.question import Entry
 
 
-def record_holds(record: dict[str, Any]) -> bool:
-    """Whether a record's own hash is that of its content: it was not changed since it was written, or only together with it.
+def is_reduced(entry: Entry) -> bool:
+    """Whether a shipper made the record smaller on its way, since the store would not take it whole: it has no hash then."""
+    return not entry.hash and entry.record.get("reduced") is True
 
-    The JSON of a record is written by one encoder, so that what is read and written again is the same to the byte.
-    """
-    try:
-        body = {key: value for key, value in record.items() if key not in _PLACE}
-        found = digest(str(record["prev"]).encode(), int(record["seq"]), msgspec.json.encode(body))
-        return found == str(record["hash"]).encode()
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return False
+
+def row_holds(entry: Entry) -> bool:
+    """Whether the hash that is noted in a row is that of its content: it was not changed since, or only together with it."""
+    return bool(entry.hash) and entry.hash == entry.record.get("hash") and entry.seq == entry.record.get("seq")

@@ -23,6 +23,7 @@ class FindingKind(StrEnum):
     INSERTED = "inserted", "A line is there that the chain does not know."
     SWAPPED = "swapped", "A line stands in another place."
     REMOVED_SEGMENT = "removed_segment", "A whole segment is missing."
+    FORGED_RETENTION = "forged_retention", "A record of removed segments was not signed by a key of the chain."
     WRONG_NAME = "wrong_name", "A segment's name is not the number of its first line."
     CUT_TAIL = "cut_tail", "The end of the journal is missing."
     FORGED_CHECKPOINT = "forged_checkpoint", "A checkpoint's signature does not hold."
@@ -38,6 +39,7 @@ class NoticeKind(StrEnum):
 
     GAP = "gap"
     REPAIR = "repair"
+    RETENTION = "retention"
     SILENCE = "silence"
     UNSIGNED_TAIL = "unsigned_tail"
     NEW_CHAIN = "new_chain"

@@ -65,7 +65,7 @@ class Journal:
 
     @property
     def instance(self) -> str:
-        """The chain's own id, once it is open."""
+        """The chain's own id. Where there is no room to open it, that of the chain that will begin."""
         return self._ledger.instance
 
     @property
@@ -90,9 +90,10 @@ class Journal:
             self._patience_seconds = 0.0
         self._thread.start()
 
-    def on_segment(self, call: Callable[[], None]) -> None:
-        """Has this called, on the journal's thread, whenever another segment was begun."""
-        self._ledger.begun = call
+    def on_want_of_room(self, call: Callable[[], None]) -> None:
+        """Has this called, on the journal's thread, when another segment was begun, and every so often while nothing can be
+        written for want of room."""
+        self._ledger.wanting = call
 
     def append(self, line: bytes, kind: str = "decision", outcome: str = "") -> asyncio.Future[None]:
         """Queues a record of a type: a JSON object with its line end. The future is done when it is written, and fails with
@@ -158,15 +159,16 @@ class Journal:
                 self._remove(removal, recorded)
             if closing and not batch:
                 self._ledger.close(self._close_seconds)
+                self._ledger.tell()
                 return
             fault = self._ledger.write([(line, entry) for line, entry, _ in batch])
-            if not batch:
-                continue
-            with self._ready:
-                self._waiting_bytes -= sum(len(line) for line, _, _ in batch)
-            # The loop is gone when the process ends without closing; then nobody waits for an answer either.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_settle, [written for _, _, written in batch], fault)
+            if batch:
+                # The loop is gone when the process ends without closing; then nobody waits for an answer either.
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(_settle, [written for _, _, written in batch], fault)
+                with self._ready:
+                    self._waiting_bytes -= sum(len(line) for line, _, _ in batch)
+            self._ledger.tell()
 
     def _remove(self, removal: Removal, recorded: Future[None]) -> None:
         fault = self._ledger.remove(removal)

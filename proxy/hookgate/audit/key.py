@@ -1,32 +1,42 @@
-"""The key of the digests that stand for redacted secrets: with it, equal secrets can be recognised; without it, none guessed."""
+"""The key of the digests in records: with it, equal secrets can be recognised; without it, none guessed."""
 
 import os
 from pathlib import Path
 
+from hookgate.audit.draft import drafted
 from hookgate.audit.error import JournalError
+from hookgate.audit.segments import sync_directory
 
 FILE_NAME = "redaction.key"
 _BYTES = 32
 
 
-def redaction_key(directory: Path) -> bytes:
-    """Gives the journal directory's key; makes it on first use, readable by its owner only. Raises JournalError."""
+class RedactionKey:
+    """A journal's key: the one that lies in its directory, else one that is written there as soon as that is possible."""
+
+    def __init__(self) -> None:
+        self.value = os.urandom(_BYTES)
+
+    def keep(self, directory: Path) -> None:
+        """Takes up the directory's key, or writes this one there, readable by its owner only. May be called again. Raises
+        OSError, or JournalError where what is there is no key."""
+        path = directory / FILE_NAME
+        if path.exists():
+            self.value = read_key(directory)
+            return
+        # Whole and on the disk: after a power cut, another key would recognise nothing of before.
+        with drafted(path) as stream:
+            stream.write(self.value)
+        sync_directory(directory)
+
+
+def read_key(directory: Path) -> bytes:
+    """Gives the key of a journal that is there. Raises JournalError."""
     path = directory / FILE_NAME
     try:
-        if not path.exists():
-            _make(path)
         key = path.read_bytes()
     except OSError as error:
         raise JournalError(f"audit.directory: {path}: {error.strerror}") from None
     if len(key) != _BYTES:
         raise JournalError(f"audit.directory: {path} is damaged: remove it to have a new one made")
     return key
-
-
-def _make(path: Path) -> None:
-    """Whole or not at all: a start that is cut short, or a full disk, must not leave half a key behind."""
-    draft = path.with_suffix(".new")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "wb") as stream:
-        stream.write(os.urandom(_BYTES))
-    draft.replace(path)

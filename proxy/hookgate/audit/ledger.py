@@ -23,6 +23,8 @@ from hookgate.ids import uuid7
 
 #: How often it is tried again while nothing can be written and nobody writes.
 _RETRY_SECONDS = 1.0
+#: What its place in the chain adds to a line, at most.
+_LINK_BYTES = 180
 
 Batch = Sequence[tuple[bytes, Entry]]
 
@@ -60,8 +62,8 @@ class Ledger:
         self._gap = gap
         self._observer = observer
         self._syncer = Syncer(options.sync_seconds, observer.synced)
-        #: The chain's own id; empty before it is open.
-        self.instance = ""
+        #: The chain's own id; before it is open, that of the one that begins unless there is one.
+        self.instance = uuid7()
         self._end = BEGINNING
         self._sealed = False
         #: Why nothing can be written; empty while it can.
@@ -69,11 +71,13 @@ class Ledger:
         #: Size of the segments before the one that is written.
         self._before_bytes = 0
         self._measured_at = 0.0
-        #: Called, on the journal's thread, when another segment was begun.
-        self.begun: Callable[[], None] = lambda: None
+        #: Called, on the journal's thread, when another segment was begun, and every so often while there is no room.
+        self.wanting: Callable[[], None] = lambda: None
         #: What this run has to say first, until it is written.
         self._own: Batch = ()
         self._checkpoint_at = self._checkpoint_wall = 0.0
+        #: What was written and not told yet: own lines and those of others, whether there was a checkpoint, and the size.
+        self._wrote: list[tuple[Batch, Batch, bool, int]] = []
 
     def open(self) -> None:
         """Takes up the chain where it ends, or begins one. Raises OSError or JournalError; then it may be tried again, and is
@@ -82,7 +86,7 @@ class Ledger:
         (self._directory / DIRECTORY).mkdir(mode=0o700, exist_ok=True)
         found = recover(self._directory)
         key = signing_key(self._directory)
-        self.instance = found.instance or uuid7()
+        self.instance = found.instance or self.instance
         self._signer = Signer(self.instance, key)
         self._end = found.end
         if found.segment is None:
@@ -123,9 +127,9 @@ class Ledger:
             if self._segment.is_gone:
                 self._take_up_again()
                 due = True
-            self._mind_the_bound()
             if self._is_full():
                 self._seal()
+            self._mind_the_bound(batch)
             self._append(batch, checkpoint=due)
         except JournalError as error:
             fault = error
@@ -139,6 +143,15 @@ class Ledger:
         self.failed(str(fault))
         self.lose(batch)
         return fault
+
+    def tell(self) -> None:
+        """Has the observer told what was written; apart from `write`, so that nobody waits for it."""
+        wrote, self._wrote = self._wrote, []
+        for own, batch, checkpoint, size_bytes in wrote:
+            kinds = Counter(entry.kind for _, entry in (*own, *batch))
+            if checkpoint:
+                kinds[CHECKPOINT] += 1
+            self._observer.wrote(kinds, size_bytes)
 
     def lose(self, batch: Batch) -> None:
         """Counts lines that can't be written."""
@@ -186,14 +199,21 @@ class Ledger:
     def _where(self) -> Path:
         return self._segment.path if self._is_open else self._directory
 
-    def _mind_the_bound(self) -> None:
-        """Raises JournalError where the segments take all the room that they may."""
+    def _mind_the_bound(self, batch: Batch) -> None:
+        """Raises JournalError where a batch does not fit into the room that segments may take."""
         bound = self._options.disk_bytes
-        if bound is None or self._before_bytes + self._segment.end < bound:
+        if bound is None:
+            return
+        size = sum(len(line) + _LINK_BYTES for line, _ in batch)
+        if self._before_bytes + self._segment.end + size < bound:
             return
         if time.monotonic() - self._measured_at >= _RETRY_SECONDS:
             self._measure()
-        if self._before_bytes + self._segment.end >= bound:
+            self.wanting()
+        if self._before_bytes + self._segment.end + size >= bound:
+            if not self._segment.end:
+                # What is before it can only be removed if something tells where the chain goes on.
+                self._append([], checkpoint=True)
             raise JournalError(
                 f"{self._directory}: audit.disk_bytes ({bound}) is reached, and no segment may be removed yet: give it "
                 "more room, or see why a shipper lags"
@@ -211,17 +231,23 @@ class Ledger:
         made: list[tuple[bytes, Entry]] = []
         if found.is_new:
             start = service_line(
-                "chain_start", {"instance": self._signer.instance, "key_id": public.id, "public_key": public.raw.hex()}
+                "chain_start",
+                {"instance": self.instance, "key_id": public.id, "public_key": public.raw.hex()},
+                instance=self.instance,
             )
             made.append((start, Entry("chain_start")))
         elif found.key_id != public.id:
             changed = service_line(
-                "key_changed", {"previous_key_id": found.key_id, "key_id": public.id, "public_key": public.raw.hex()}
+                "key_changed",
+                {"previous_key_id": found.key_id, "key_id": public.id, "public_key": public.raw.hex()},
+                instance=self.instance,
             )
             made.append((changed, Entry("key_changed")))
         if found.cut_bytes or found.damaged_lines:
             repair = service_line(
-                "journal_repair", {"cut_bytes": found.cut_bytes, "damaged_lines": found.damaged_lines}
+                "journal_repair",
+                {"cut_bytes": found.cut_bytes, "damaged_lines": found.damaged_lines},
+                instance=self.instance,
             )
             made.append((repair, Entry("journal_repair")))
         return made
@@ -238,14 +264,17 @@ class Ledger:
         )
 
     def _append(self, batch: Batch, *, checkpoint: bool) -> None:
-        """A gap comes first of all; a checkpoint comes behind the journal's own records and before those of others."""
+        """A gap comes first of all, but for the line that a chain begins with; a checkpoint comes behind the journal's own
+        records and before those of others."""
         loss, own = self._gap.so_far(), self._own
         if loss is not None:
             gap = service_line(
                 "gap",
                 {"since": loss.since, "until": loss.until, "answers": loss.answers, "records": loss.records},
+                instance=self.instance,
             )
-            own = [(gap, Entry("gap")), *own]
+            at = 0 if self._end.seq else len(own)
+            own = [*own[:at], (gap, Entry("gap")), *own[at:]]
         checkpoint = checkpoint or bool(own)
         lines: list[bytes] = []
         end = self._end
@@ -273,13 +302,11 @@ class Ledger:
             self._observer.synced(seconds, None)
         else:
             self._syncer.written(self._segment.file)
-        kinds = Counter(entry.kind for _, entry in (*own, *batch))
+        self._wrote.append((own, batch, checkpoint, len(data)))
         if checkpoint:
-            kinds[CHECKPOINT] += 1
             self._checkpoint_at, self._checkpoint_wall = time.monotonic(), time.time()
             with suppress(OSError):
                 self._observer.checkpointed(*self._measure())
-        self._observer.wrote(kinds, len(data))
 
     def _seal(self) -> None:
         """Ends a full segment with a checkpoint. Where no other can be begun, it goes on all the same."""
@@ -294,7 +321,7 @@ class Ledger:
         self._syncer.retire(full.file)
         with suppress(OSError):
             self._measure()
-        self.begun()
+        self.wanting()
 
     def _take_up_again(self) -> None:
         """Somebody has removed the segment that is written, perhaps with the whole directory: what follows must not go where

@@ -1,12 +1,21 @@
 """One record a request, and records of what happens to the service itself."""
 
+import socket
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
 
 #: Raised when a field changes its meaning or goes away; new fields don't raise it.
 VERSION = 1
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where records come from: the journal's own id, and the name of the machine."""
+
+    instance: str = ""
+    host: str = ""
 
 
 class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -25,6 +34,14 @@ class DroppedRecord(msgspec.Struct, frozen=True):
     why: str
 
 
+class CallRecord(msgspec.Struct, frozen=True):
+    """One call of a PostToolBatch. `input_digest` is made as that of a decision."""
+
+    tool: str
+    tool_use_id: str
+    input_digest: str
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One hook request: who, what, why, the answer, how long. Seconds are wall time; times UTC with microseconds."""
 
@@ -36,6 +53,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     #: When the record was made, just before the answer left.
     time: str
+    #: The journal's own id, as in its first line.
+    instance: str = ""
+    #: The name of the machine that Hookgate runs on.
+    host: str = ""
     #: `allow`, `deny`, `ask`, `defer`, `no_match` or `error`.
     outcome: str
     #: `enforce`, or `observe`: then `answer` is `{}` and `would_answer` what enforcing would have said.
@@ -48,6 +69,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     #: Whether anything vouches for the identity; nothing does for a header.
     verified: bool = False
+    #: What else is known of the principal: `groups` and `claims`; empty ones are left out.
+    attributes: dict[str, Any] = {}
+    #: What the client said in `X-Claude-Label-NAME` headers: 16 at most, of at most 256 characters. Nothing vouches for them.
+    labels: dict[str, str] = {}
     #: The address that the request came from.
     remote: str = ""
     #: `hook_event_name`; empty where not even that could be read.
@@ -68,16 +93,50 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     permission_mode: str = ""
     #: The session's working directory.
     cwd: str = ""
+    #: The client's own record of the session, on its machine.
+    transcript_path: str = ""
+    #: The MCP server that the call goes to, where the client tells it, and where its settings come from.
+    mcp_server: str = ""
+    #: `project`, `dynamic`, …: who brought that server.
+    mcp_source: str = ""
+    #: How much is recorded: `metadata`, `redacted` or `full`.
+    level: str = "redacted"
     #: The tool's input, without secrets, its long strings cut.
     input: dict[str, Any] = {}
+    #: Keyed digest of the tool's input as the client sent it: joins the requests about a call. Empty without a tool.
+    input_digest: str = ""
+    #: The same of the input that a policy put in its place; empty where none did.
+    changed_digest: str = ""
     #: The facts that policies were given, their long strings cut.
     facts: dict[str, Any] = {}
     #: Size of the request's body as far as it was kept.
     body_bytes: int = 0
+    #: Keyed digest of the body as far as it was kept.
+    body_digest: str = ""
+    #: The rest of the payload (prompt, assistant's text, tool response, …), at level `full` only.
+    content: dict[str, Any] = {}
+    #: How large each part of it was, in bytes, at every level.
+    content_bytes: dict[str, int] = {}
+    #: Size of what the tool gave back (`tool_response`, or `error` of a failure), as JSON.
+    response_bytes: int = 0
+    #: Keyed digest of that JSON as it stood in the body; empty where there is none.
+    response_digest: str = ""
+    #: Whether the call failed: false after PostToolUse, true after PostToolUseFailure, null for other events.
+    failed: bool | None = None
+    #: Whether a person interrupted it.
+    interrupted: bool = False
+    #: How long the tool ran, as the client tells it; null where it does not.
+    ran_seconds: float | None = None
+    #: The calls of a PostToolBatch, 256 at most; denied and invalid ones are among them.
+    calls: tuple[CallRecord, ...] = ()
+    #: Fields of this record, and parts of the payload, that were cut or left out in part, whatever the level.
+    cut: tuple[str, ...] = ()
     #: Cerbos's effect, `EFFECT_ALLOW` or `EFFECT_DENY`; empty without an answer or a policy.
     effect: str = ""
     #: The policy that matched; `NO_MATCH` where none exists for the event.
     policy: str = ""
+    #: The policy version that was asked for.
+    policy_version: str = ""
     #: The scope that matched.
     scope: str = ""
     #: Every output of every rule that fired, with its rule, their long strings cut.
@@ -107,9 +166,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to the service: `start`, `config_changed`, `config_refused`, `stop`, `canary`, `policy_lost`, `undelivered`, `answer`,
-    `executed_differs`, `enforcement_violated`; or to the journal: `chain_start`, `key_changed`, `journal_repair`, `gap`,
-    `checkpoint`.
+    """Something that happened to the service: `start`, `config_changed`, `config_refused`, `stop`, `canary`, `policy_lost`, `undelivered`,
+    `answer`, `executed_differs`, `enforcement_violated`, `unasked`, `retention`, `shipper_refused`, `shipper_skipped`,
+    `shipper_restarted`; or to the journal: `chain_start`, `key_changed`, `journal_repair`, `gap`, `checkpoint`.
 
     `answer` follows a decision's record that could be written too late: its `id` names the decision, `answer` what was sent.
     """
@@ -118,9 +177,17 @@ class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     id: str
     time: str
+    instance: str = ""
+    host: str = ""
     detail: dict[str, Any] = {}
 
 
 def now() -> str:
     """Gives the time in UTC with microseconds (RFC 3339)."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@cache
+def hostname() -> str:
+    """Gives the name of this machine."""
+    return socket.gethostname()

@@ -56,6 +56,7 @@ def removal_line(removal: Removal, signer: Signer) -> bytes:
             "signature": signer.key.sign(_signed_text(removal, signer.instance, time)).hex(),
         },
         time,
+        instance=signer.instance,
     )
 
 

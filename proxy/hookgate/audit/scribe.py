@@ -18,7 +18,9 @@ class Scribe:
             line = self._encoded(record)
             if line is not None and not self._redactor.suspects(line):
                 return line, record
-        clean = self._redactor.redacted(_plain(record))
+        cut: list[str] = []
+        clean = self._redactor.redacted(_plain(record), cut)
+        clean["cut"] = tuple(dict.fromkeys((*record.cut, *cut)))
         return _line(clean), msgspec.convert(clean, Record)
 
     def service(self, record: ServiceRecord) -> bytes:

@@ -4,6 +4,8 @@ Patterns are RE2's, so that no text takes more than linear time. Group 1 is what
 replaced whole. None demands an end that a cut text could lack.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -99,5 +101,21 @@ HINT = (
     r"gl[a-z]{2,5}-|xox[a-z]-|xapp-|:AA[a-z0-9_-]{30}|sk-|[srp]k_|whsec_|AIza|ya29\.|GOCSPX|npm_|pypi-|cio[a-z0-9]{32}|rubygems_|"
     r"dckr_|hf_|SG\.|key-[0-9a-f]{32}|[0-9a-f]{32}-us|SK[0-9a-f]{32}|shp[a-z]{2}_|EAAA|sq0|do[opr]_v1|dapi[0-9a-f]{30}|AT[AC]TT3|lin_|"
     r"ntn_|fig[dou]_|NRAK|NRJS|gl(?:sa|c)_|sntry|dd[ap]_|hv[sbr]\.|atlasv1|dp\.[a-z]+\.|pscale_|sb(?:p|_secret)_|HRKU|PMAK|"
-    r"(?:AccountKey|SharedAccessKey)=|\s(?:-u|--user|--proxy-user)[\s=]|password"
+    r"""(?:AccountKey|SharedAccessKey)=|\s(?:-u|--user|--proxy-user)[\s=]|password|"(?:jwt|pin|otp)\\?["]"""
 )
+
+
+def named_forms(names: Sequence[str]) -> tuple[Form, ...]:
+    """Gives the forms in which values of these names are given in a text; parts of names count, in any case."""
+    if not names:
+        return ()
+    named = name_pattern(names)
+    return (
+        Form("option", rf"(?i)(?:^|\s)--?[a-z0-9-]*{named}[a-z0-9-]*(?:=|\s+){_VALUE}"),
+        Form("named", rf"""(?i)[a-z0-9_.-]*{named}[a-z0-9_.-]*\\?["']?\s*(?:=|:|=>)\s*{_VALUE}"""),
+    )
+
+
+def name_pattern(names: Sequence[str]) -> str:
+    """Gives the pattern of these names, in any case."""
+    return f"(?i:{'|'.join(re.escape(name) for name in names)})"

@@ -35,6 +35,11 @@ class Sequence:
         self._missing: list[tuple[int, int, Place, FindingKind]] = []
         self._early: dict[int, Place] = {}
 
+    def begin(self, seq: int, before: bytes | None) -> None:
+        """Has the chain begin with another line than the first; `before` is the hash of the one that came before it, None
+        where that is not known."""
+        self.expected, self._hash = seq, before
+
     def spoilt(self, place: Place) -> None:
         """Takes note of a line that has no line's form, or whose hash does not hold."""
         self._spoilt.append(place)

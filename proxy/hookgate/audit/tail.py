@@ -35,9 +35,7 @@ class Tail:
     def _came(self) -> list[bytes]:
         found: list[bytes] = []
         while True:
-            with self._path.open("rb") as stream:
-                stream.seek(self._offset)
-                data = stream.read()
+            data = self._more()
             self._offset += len(data)
             *whole, self._rest = (self._rest + data).split(b"\n")
             found += whole
@@ -47,6 +45,15 @@ class Tail:
                     return found
                 continue
             self._path, self._offset, self._rest = later[0], 0, b""
+
+    def _more(self) -> bytes:
+        """Of a segment that was removed, nothing more can be had."""
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._offset)
+                return stream.read()
+        except FileNotFoundError:
+            return b""
 
     def _unfinished(self) -> bytes:
         """Gives what stands behind the last line end: the beginning of a line that is being written."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from hookgate.audit.chain import Line, taken_apart
@@ -10,7 +11,7 @@ from hookgate.audit.error import JournalError
 from hookgate.audit.finding import Finding, FindingKind, Notice, NoticeKind, Verification
 from hookgate.audit.segments import first_seq, segment_paths
 from hookgate.audit.sequence import Place, Sequence
-from hookgate.audit.signing import public_key
+from hookgate.audit.signing import former_keys, public_key
 from hookgate.audit.vouching import Vouching
 
 #: Findings that are kept; further ones are counted only.
@@ -18,6 +19,8 @@ _MAX_FINDINGS = 500
 _PROGRESS_LINES = 500
 #: A service may be writing the last line at this moment.
 _TORN_SECONDS = 0.2
+#: It may also be removing old segments, and then it is looked at anew.
+_TRIES = 5
 
 _Item = tuple[Line | None, Place]
 
@@ -35,6 +38,9 @@ def verify(
     Raises JournalError where it can't be read.
     """
     try:
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):
+                return _Verifier(directory, against, trusted, progress).run()
         return _Verifier(directory, against, trusted, progress).run()
     except OSError as error:
         raise JournalError(f"{error.filename or directory}: {error.strerror}") from None
@@ -58,11 +64,18 @@ class _Verifier:
         self._found = self._lines = self._size_bytes = self._first_seq = 0
         self._torn: Place | None = None
         self._sequence = Sequence(self._report)
-        self._vouching = Vouching(self._report, self._remark, fallback=public_key(directory), trusted=trusted)
+        self._vouching = Vouching(
+            self._report,
+            self._remark,
+            fallback=public_key(directory),
+            former={key.id: key for key in former_keys(directory)},
+            trusted=trusted,
+        )
 
     def run(self) -> Verification:
         items = self._items()
         item = next(items, None)
+        begin, before = self._beginning(item)
         segment, sealed = "", True
         while item is not None:
             following = next(items, None)
@@ -81,6 +94,7 @@ class _Verifier:
             self._report(FindingKind.CUT_TAIL, self._sequence.expected, self._torn, "the last line is torn")
         last_seq = self._sequence.expected - 1
         vouching = self._vouching
+        vouching.begun(begin, before, Place(self._paths[0].name, 0))
         vouching.end(last_seq)
         if self._against is not None:
             self._end_against(self._against, last_seq)
@@ -104,6 +118,17 @@ class _Verifier:
             signed_time=vouching.signed_time,
             keys=tuple(vouching.keys),
         )
+
+    def _beginning(self, first: _Item | None) -> tuple[int, bytes | None]:
+        """Gives the number that the chain begins with as far as it is there, and the hash before it where that is known."""
+        named = first_seq(self._paths[0])
+        line = first[0] if first is not None else None
+        begin, before = named, None
+        if line is not None and line.seq <= named:
+            begin, before = line.seq, line.prev
+        if begin > 1:
+            self._sequence.begin(begin, before)
+        return max(begin, 1), before
 
     def _take(self, line: Line, place: Place, following: int | None, *, opens: bool, sealed: bool) -> None:
         expected = self._sequence.expected

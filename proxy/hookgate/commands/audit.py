@@ -17,15 +17,26 @@ from hookgate.audit.checkpoint import CheckpointLine, checkpoint_from
 from hookgate.audit.error import JournalError
 from hookgate.audit.finding import Verification
 from hookgate.audit.recovery import newest_checkpoint
-from hookgate.audit.segments import segment_paths
+from hookgate.audit.segments import usage
 from hookgate.audit.signing import public_key
 from hookgate.audit.tail import Tail
 from hookgate.audit.verify import verify as verified
+from hookgate.commands.digest import digest, schema
+from hookgate.commands.export import export
 from hookgate.commands.fault import stop_with
+from hookgate.commands.report import report
 from hookgate.commands.screen import record_line
+from hookgate.commands.search import search, session
+from hookgate.commands.ship_left import ship_left
+from hookgate.commands.show import show
+from hookgate.commands.stats import stats
 from hookgate.harmless import harmless
 
 app = typer.Typer(help="Verify the journal of records, and look into it.", no_args_is_help=True)
+
+for _command in (search, session, show, stats, export, report, digest, schema):
+    app.command()(_command)
+app.command("ship")(ship_left)
 
 _NOT_INTACT = 5
 _SHOWN = 30
@@ -59,7 +70,7 @@ def verify(
     """
     kept = _checkpoint(against) if against is not None else None
     try:
-        size = sum(path.stat().st_size for path in segment_paths(directory))
+        _, size = usage(directory)
         columns = (TextColumn("verifying"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         screen = Console(stderr=True)
         with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:

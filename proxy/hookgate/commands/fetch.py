@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from hookgate.binaries import CERBOS_VERSION, CLAUDE_VERSION, CLAUDE_VERSIONS, BinaryError, find_cerbos, find_claude
+from hookgate.binaries import (
+    CERBOS_VERSION,
+    CLAUDE_VERSION,
+    CLAUDE_VERSIONS,
+    BinaryError,
+    find_cerbos,
+    find_claude,
+    find_postgres,
+)
 from hookgate.commands.fault import stop_with
 
 
@@ -14,10 +22,13 @@ class Program(StrEnum):
 
     CERBOS = "cerbos"
     CLAUDE = "claude"
+    POSTGRES = "postgres"
 
 
 def fetch(
-    program: Annotated[Program, typer.Argument(help="The policy decision point, or the client that the tests run.")],
+    program: Annotated[
+        Program, typer.Argument(help="The policy decision point, or what the tests run: the client, a database.")
+    ],
     version: Annotated[
         str | None,
         typer.Option(
@@ -33,6 +44,10 @@ def fetch(
     try:
         if program is Program.CLAUDE:
             binary = find_claude(version, say=_say)
+        elif program is Program.POSTGRES and version is None:
+            binary = find_postgres(say=_say)
+        elif program is Program.POSTGRES:
+            raise BinaryError("postgres: any version will do; --version is for the others")
         elif version in (None, CERBOS_VERSION):
             binary = find_cerbos(say=_say)
         else:

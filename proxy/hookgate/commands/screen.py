@@ -9,7 +9,6 @@ import msgspec
 from rich.text import Text
 
 from hookgate.audit.record import Record
-from hookgate.audit.subject import subject_of
 from hookgate.harmless import harmless
 
 #: How an outcome is shown.
@@ -21,6 +20,8 @@ COLOURS = {
     "no_match": "dim",
     "error": "bold magenta",
 }
+#: The part of a tool's input that tells most; the first that is there is shown.
+_MAIN = ("command", "file_path", "notebook_path", "url", "pattern", "query", "path", "prompt", "description", "skill")
 _ARGUMENT_CHARACTERS, _REASON_CHARACTERS, _DETAIL_CHARACTERS = 70, 110, 300
 _PLACE = {"seq", "prev", "hash", "type", "time"}
 
@@ -62,4 +63,8 @@ def record_line(record: dict[str, Any]) -> Text:
 
 def main_argument(record: Record) -> str:
     """Gives the part of the tool's input that tells most of the call."""
-    return subject_of(record.input)
+    for key in _MAIN:
+        value = record.input.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return json.dumps(record.input, ensure_ascii=False) if record.input else ""

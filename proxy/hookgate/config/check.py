@@ -4,6 +4,10 @@ import ipaddress
 import re
 from pathlib import Path
 
+import re2
+
+from hookgate.config.audit import Audit
+from hookgate.config.shipping import shipping_faults
 from hookgate.config.tree import Config
 
 #: As the PDP demands it (Cerbos: schema of a resource's scope).
@@ -13,7 +17,7 @@ _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 def cross_check(config: Config) -> list[str]:
     """Gives one line a fault, each beginning with the key's path; empty if the settings fit together."""
-    faults = _pdp(config)
+    faults = _pdp(config) + _records(config.audit) + shipping_faults(config.audit)
     named = {"pdp.required_kinds": config.pdp.required_kinds, "on_error_events": config.on_error_events}
     for where, events in named.items():
         faults += [
@@ -28,6 +32,14 @@ def cross_check(config: Config) -> list[str]:
     faults += [
         f"canary.expect: the name {name!r} is given twice" for name in sorted({n for n in names if names.count(n) > 1})
     ]
+    server, deadline_seconds = config.server, config.decision.deadline_seconds
+    least = server.linger_seconds + deadline_seconds
+    if server.grace_seconds < least:
+        faults.append(
+            f"server.grace_seconds: {server.grace_seconds:g} is less than linger_seconds ({server.linger_seconds:g}) and "
+            f"decision.deadline_seconds ({deadline_seconds:g}) together: a decision that comes last would be cut off; set "
+            f"at least {least:g}"
+        )
     ours, hooks = (config.admin.host, config.admin.port), (config.server.host, config.server.port)
     if config.admin.enabled and config.admin.port and ours == hooks:
         faults.append("admin.port: is the hooks' own port; pick another")
@@ -47,6 +59,34 @@ def _is_host(name: str) -> bool:
         return bool(ipaddress.IPv6Address(name.strip("[]")))
     except ValueError:
         return False
+
+
+def _records(audit: Audit) -> list[str]:
+    """What records are to hold, and what not."""
+    faults = [
+        f"audit.redaction.names[{i}]: a name must have at least two characters, or nothing would be left"
+        for i, name in enumerate(audit.redaction.names)
+        if len(name.strip()) < 2
+    ]
+    options = re2.Options()
+    options.log_errors = False
+    for i, form in enumerate(audit.redaction.forms):
+        where = f"audit.redaction.forms[{i}].pattern"
+        try:
+            pattern = re2.compile(form.pattern, options)
+        except re2.error as error:
+            why = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
+            faults.append(f"{where}: no regular expression that RE2 takes: {why}")
+        else:
+            if pattern.fullmatch(""):
+                faults.append(f"{where}: matches where nothing is; have it take at least one character")
+    for i, rule in enumerate(audit.levels):
+        faults += [
+            f"audit.levels[{i}].events[{j}]: expected the name of an event, got {name!r}"
+            for j, name in enumerate(rule.events)
+            if not _EVENT.fullmatch(name)
+        ]
+    return faults
 
 
 def _pdp(config: Config) -> list[str]:

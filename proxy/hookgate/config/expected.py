@@ -17,6 +17,25 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def got(kind: Any, value: Any) -> str:
+    """Gives `, got VALUE` for a fault; nothing where a setting of that kind is a secret, or holds one."""
+    return "" if _is_secret(inspect.type_info(kind)) else f", got {shown(value)}"
+
+
+def _is_secret(info: inspect.Type) -> bool:
+    match info:
+        case inspect.Metadata(type=inner, extra=extra):
+            return bool((extra or {}).get("secret")) or _is_secret(inner)
+        case inspect.VarTupleType(item_type=inner) | inspect.DictType(value_type=inner):
+            return _is_secret(inner)
+        case inspect.UnionType(types=types):
+            return any(_is_secret(one) for one in types)
+        case inspect.StructType(fields=fields):
+            return any(_is_secret(field.type) for field in fields)
+        case _:
+            return False
+
+
 def _words(info: inspect.Type) -> str:
     match info:
         case inspect.Metadata(type=inner):

@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from hookgate.config.check import cross_check
-from hookgate.config.expected import expected, shown
+from hookgate.config.expected import expected, got, shown
 from hookgate.config.tree import Config
 
 #: Environment variables that set a key start so: HOOKGATE__DECISION__DEADLINE_SECONDS. A single underscore would meet
@@ -166,7 +166,7 @@ def _overlay(tree: dict[str, Any], environ: Mapping[str, str], faults: list[str]
 def _struct(kind: type, value: Any, path: str, faults: list[str]) -> Any:
     """Builds one section, collecting faults instead of stopping at the first."""
     if not isinstance(value, dict):
-        faults.append(f"{path or 'configuration'}: expected a mapping, got {shown(value)}")
+        faults.append(f"{path or 'configuration'}: expected a mapping{got(kind, value)}")
         return None
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key in value:
@@ -193,7 +193,8 @@ def tagged(kind: Any) -> dict[str, type[msgspec.Struct]]:
 
 def _tagged(kinds: dict[str, type[msgspec.Struct]], value: Any, path: str, faults: list[str]) -> Any:
     if not isinstance(value, dict):
-        faults.append(f"{path}: expected a mapping with a type, got {shown(value)}")
+        said = "" if any(not got(kind, value) for kind in kinds.values()) else f", got {shown(value)}"
+        faults.append(f"{path}: expected a mapping with a type{said}")
         return None
     name = value.get("type")
     if not isinstance(name, str) or name not in kinds:
@@ -217,7 +218,7 @@ def _value(kind: Any, value: Any, path: str, faults: list[str]) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        faults.append(f"{path}: expected {expected(kind)}, got {shown(value)}")
+        faults.append(f"{path}: expected {expected(kind)}{got(kind, value)}")
         return None
 
 

@@ -102,7 +102,8 @@ class OtlpShipper(Shipper, frozen=True, kw_only=True, tag="otlp"):
     """Log records to an OpenTelemetry collector, over HTTP."""
 
     url: Annotated[
-        str, Meta(pattern="^https?://", description="The collector's logs endpoint: `http://127.0.0.1:4318/v1/logs`.")
+        Secret,
+        Meta(pattern="^https?://", description="The collector's logs endpoint: `http://127.0.0.1:4318/v1/logs`."),
     ]
     headers: Annotated[dict[str, Secret], Meta(description="Headers that every request carries.")] = field(
         default_factory=dict
@@ -129,7 +130,7 @@ class KafkaShipper(Shipper, frozen=True, kw_only=True, tag="kafka"):
 class HttpShipper(Shipper, frozen=True, kw_only=True, tag="http"):
     """POST requests to any collector, Splunk's HTTP Event Collector, or Elasticsearch's bulk API."""
 
-    url: Annotated[str, Meta(pattern="^https?://", description="Where to post to.")]
+    url: Annotated[Secret, Meta(pattern="^https?://", description="Where to post to.")]
     body: Annotated[HttpBody, Meta(description="How records stand in the body.")] = HttpBody.NDJSON
     headers: Annotated[
         dict[str, Secret], Meta(description="Headers that every request carries, such as `Authorization`.")

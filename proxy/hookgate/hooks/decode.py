@@ -74,7 +74,9 @@ class Reader:
         if len(body) > self._whole_bytes:
             raise GateError(ErrorKind.PDP_TOO_LARGE, f"{len(body)} bytes without the tool's response")
         async with self._turn:
-            return self._parse(body, truncated)
+            read = self._parse(body, truncated)
+            read.response = response
+            return read
 
     def _plainly_simple(self, body: bytes | bytearray) -> bool:
         if len(body) > self._cut_bytes and b'"tool_response"' in body:
@@ -151,14 +153,16 @@ class Reader:
 
 
 class Read:
-    """A body's JSON object, whether a value had to be replaced, and which attributes were left out for their size."""
+    """A body's JSON object, whether a value had to be replaced, and which attributes were left out for their size. `response`
+    is where `tool_response` stands in the body, of a body that was searched for it."""
 
-    __slots__ = ("altered", "truncated", "value")
+    __slots__ = ("altered", "response", "truncated", "value")
 
     def __init__(self, value: dict[str, Any], altered: bool, truncated: tuple[str, ...]) -> None:
         self.value = value
         self.altered = altered
         self.truncated = truncated
+        self.response: tuple[int, int] | None = None
 
 
 class _Structure:

@@ -1,6 +1,7 @@
 """Identity as headers tell it. Anyone can send them, so nothing found here counts as verified."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hookgate.config.tree import Identity
 from hookgate.errors import ErrorKind, GateError
@@ -9,10 +10,22 @@ from hookgate.identity.principal import Principal, Source
 USER = "X-Claude-User"
 ROLES = "X-Claude-User-Roles"
 SCOPE = "X-Cerbos-Scope"
+#: What follows is the label's name.
+LABEL = "X-Claude-Label-"
 
 _MAX_USER_CHARACTERS = 256
 _MAX_ROLE_CHARACTERS = 256
 _MAX_ROLES = 100
+_MAX_LABELS, _MAX_LABEL_NAME_CHARACTERS, _MAX_LABEL_CHARACTERS = 16, 64, 256
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a client says of itself, for records only; nothing vouches for it. Names are in lower case."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    #: Whether there were more, or longer ones, than are kept.
+    cut: bool = False
 
 
 def principal_from(headers: Mapping[str, str], config: Identity) -> Principal:
@@ -42,6 +55,25 @@ def scope_from(headers: Mapping[str, str], configured: str, allowed: Sequence[st
     if asked not in allowed:
         raise GateError(ErrorKind.SCOPE_UNKNOWN, f"scope {asked[:64]!r} is not in pdp.scopes")
     return asked
+
+
+def labels_from(headers: Mapping[str, str]) -> Labels:
+    """Gives the labels. One that is too long is left out whole, with a mark: half a secret would not be known as one."""
+    values: dict[str, str] = {}
+    cut = False
+    for header in headers:
+        if header[: len(LABEL)].lower() != LABEL.lower():
+            continue
+        name, text = header[len(LABEL) :].lower(), _text(headers, header)
+        if not name or name in values or not text:
+            continue
+        if len(name) > _MAX_LABEL_NAME_CHARACTERS or len(values) == _MAX_LABELS:
+            cut = True
+        elif len(text) > _MAX_LABEL_CHARACTERS:
+            values[name], cut = f"(left out, {len(text)} characters)", True
+        else:
+            values[name] = text
+    return Labels(values, cut)
 
 
 def _text(headers: Mapping[str, str], name: str) -> str:

@@ -16,6 +16,7 @@ from hookgate.errors import ErrorKind
 from hookgate.hooks.catalog import EVENTS
 from hookgate.pdp.findings import CanaryState
 from hookgate.telemetry.labels import Labels
+from hookgate.telemetry.shipping import ShipMetrics
 
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -106,6 +107,7 @@ class Metrics:
             ["shipper"],
             registry=registry,
         )
+        self.ship = ShipMetrics(registry)
         self.in_flight = Gauge("hookgate_in_flight", "Decisions under way.", registry=registry)
         self.connections = Gauge("hookgate_connections", "Open connections on the hook listener.", registry=registry)
         self.admin_refused = Counter(
@@ -130,7 +132,7 @@ class Metrics:
         )
         self.violations = Counter(
             "hookgate_violations",
-            "Calls that ran although they were denied, or with another input than the one judged.",
+            "Calls that ran although they were denied, with another input than the one judged, or without being asked about.",
             ["type"],
             registry=registry,
         )

@@ -49,6 +49,7 @@ _SERVICE_SEVERITIES = {
     "canary": Severity.MEDIUM,
     "answer": Severity.MEDIUM,
     "shipper_refused": Severity.MEDIUM,
+    "shipper_skipped": Severity.HIGH,
 }
 #: Members of a record that attributes say in full; all others are repeated in `unmapped`.
 _MAPPED = frozenset(
@@ -65,7 +66,6 @@ _MAPPED = frozenset(
         "remote",
         "session_id",
         "policy",
-        "policy_version",
         "input",
         "reason",
         "labels",
@@ -123,6 +123,7 @@ def _metadata(shipment: Shipment, record: dict[str, Any]) -> dict[str, Any]:
         "original_time": text(record, "time"),
         "correlation_uid": text(record, "tool_use_id") or text(mapping(record, "detail"), "decision"),
         "reporter": _said(reporter),
+        "is_truncated": bool(record.get("cut")) or None,
         "labels": [f"{name}:{value}" for name, value in mapping(record, "labels").items()],
     }
     return _said(found)

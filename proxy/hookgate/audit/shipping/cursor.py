@@ -1,5 +1,6 @@
 """How far each shipper has come: one small file a shipper, so that it goes on there after whatever ends the process."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -54,10 +55,22 @@ def load_cursor(directory: Path, shipper: str) -> Cursor | None:
 
 
 def save_cursor(directory: Path, shipper: str, cursor: Cursor) -> None:
-    """Replaces a shipper's cursor, on the disk when it returns: whole, or as it was. Raises OSError."""
-    path = cursor_path(directory, shipper)
+    """Replaces a shipper's cursor, on the disk when it returns: whole, or as it was. Raises OSError.
+
+    On a full disk it is written over, although a crash could damage it then: only what is shipped may be removed, and
+    unless it is known to be shipped the disk would stay full.
+    """
+    path, content = cursor_path(directory, shipper), msgspec.json.encode(cursor) + b"\n"
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_whole(path, msgspec.json.encode(cursor) + b"\n")
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not path.exists():
+            raise
+        with path.open("r+b", buffering=0) as stream:
+            stream.write(content)
+            stream.truncate()
+            os.fsync(stream.fileno())
 
 
 def write_whole(path: Path, content: bytes) -> None:

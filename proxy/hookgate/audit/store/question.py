@@ -82,9 +82,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     instance: str
     seq: int
+    #: Made from what the store holds, not as noted there: it is the journal's own hash if nothing was changed since. Empty
+    #: for a record that a shipper made smaller (`reduced`).
     hash: str
     #: The line's JSON object, with `seq`, `prev` and `hash`.
     record: dict[str, Any]
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of a chain that was delivered to the store, both ends included."""
+
+    instance: str
+    first: int
+    last: int
 
 
 class Count(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +167,9 @@ class Store(Protocol):
 
     def instances(self) -> tuple[str, ...]:
         """Gives the ids of the chains that rows come from."""
+
+    def spans(self) -> tuple[Span, ...]:
+        """Gives the stretches of each chain that were delivered, in order; what is between them never was."""
 
     def close(self) -> None:
         """Lets the store go."""

@@ -1,0 +1,67 @@
+"""A sink for each kind of shipper. Its module, and with it the library that it needs, is imported only where it is used."""
+
+from pathlib import Path
+
+from hookgate.audit.shipping.shipment import Sink, SinkError
+from hookgate.config.shippers import (
+    AnyShipper,
+    FileShipper,
+    HttpShipper,
+    KafkaShipper,
+    OtlpShipper,
+    PostgresShipper,
+    SqliteShipper,
+    StdoutShipper,
+)
+
+STORE_NAME = "store.sqlite"
+
+
+def sink_for(shipper: AnyShipper, directory: Path) -> Sink:
+    """Gives the sink that a shipper of this journal delivers to. Raises SinkError where its library is not installed."""
+    try:
+        return _made(shipper, directory)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("hookgate"):
+            raise
+        kind = str(shipper.__struct_config__.tag)
+        raise SinkError(
+            f"audit.shippers: the module {error.name} is missing: pip install 'hookgate[{kind}]', or take {shipper.called} out"
+        ) from None
+
+
+def store_path(shipper: SqliteShipper, directory: Path) -> Path:
+    """Gives where a shipper's store is."""
+    return Path(shipper.path) if shipper.path else directory / STORE_NAME
+
+
+def _made(shipper: AnyShipper, directory: Path) -> Sink:
+    match shipper:
+        case SqliteShipper():
+            from hookgate.audit.sinks.sqlite import SqliteSink
+
+            return SqliteSink(store_path(shipper, directory), retention_days=shipper.retention_days)
+        case PostgresShipper():
+            from hookgate.audit.sinks.postgres import PostgresSink
+
+            return PostgresSink(shipper)
+        case StdoutShipper():
+            from hookgate.audit.sinks.stdout import StdoutSink
+
+            return StdoutSink(shipper)
+        case FileShipper():
+            from hookgate.audit.sinks.file import FileSink
+
+            return FileSink(shipper)
+        case OtlpShipper():
+            from hookgate.audit.sinks.otlp import OtlpSink
+
+            return OtlpSink(shipper)
+        case KafkaShipper():
+            from hookgate.audit.sinks.kafka import KafkaSink
+
+            return KafkaSink(shipper)
+        case HttpShipper():
+            from hookgate.audit.sinks.http import HttpSink
+
+            return HttpSink(shipper)

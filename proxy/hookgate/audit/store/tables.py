@@ -1,0 +1,119 @@
+"""The tables of a store, for both kinds of database.
+
+A row's `key` is made of its chain's number and its line's number, so that a line that comes twice is one row. Times are whole
+microseconds since 1970, UTC.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Column(Enum):
+    """What a column holds."""
+
+    WHOLE = "whole"
+    FLAG = "flag"
+    REAL = "real"
+    TEXT = "text"
+    BYTES = "bytes"
+    MAYBE_TEXT = "maybe text"
+    MAYBE_FLAG = "maybe flag"
+    MAYBE_REAL = "maybe real"
+
+
+class Table(NamedTuple):
+    """A table. `daily`: in PostgreSQL it is split up by days, and the time is part of its primary key."""
+
+    name: str
+    columns: dict[str, Column]
+    primary: tuple[str, ...]
+    daily: bool = False
+
+
+_W, _T, _F = Column.WHOLE, Column.TEXT, Column.FLAG
+
+LINE = Table(
+    "line",
+    {"key": _W, "time": _W, "prev": Column.BYTES, "hash": Column.BYTES, "body": Column.BYTES},
+    ("key",),
+    daily=True,
+)
+DECISION = Table(
+    "decision",
+    {
+        "key": _W,
+        "time": _W,
+        "id": _T,
+        "principal": _T,
+        "roles": _T,
+        "verified": _F,
+        "event": _T,
+        "tool": _T,
+        "outcome": _T,
+        "mode": _T,
+        "subject": _T,
+        "whole_subject": Column.MAYBE_TEXT,
+        "reason": _T,
+        "policy": _T,
+        "error": _T,
+        "session_id": _T,
+        "prompt_id": _T,
+        "tool_use_id": _T,
+        "agent_id": _T,
+        "input_digest": _T,
+        "calls": _T,
+        "total_seconds": Column.REAL,
+        "failed": Column.MAYBE_FLAG,
+        "interrupted": _F,
+        "ran_seconds": Column.MAYBE_REAL,
+    },
+    ("key",),
+    daily=True,
+)
+SERVICE = Table(
+    "service", {"key": _W, "time": _W, "id": _T, "type": _T, "decision": _T, "found_by": _T}, ("key",), daily=True
+)
+#: Decisions counted by the hour: kind of name, hour since 1970, name, outcome.
+TALLY = Table(
+    "tally", {"kind": _T, "hour": _W, "name": _T, "outcome": _T, "count": _W}, ("kind", "hour", "name", "outcome")
+)
+#: Which stretches of a chain have been delivered.
+SPAN = Table("span", {"chain": _W, "first": _W, "last": _W}, ("chain", "first"))
+
+DAILY = (LINE, DECISION, SERVICE)
+TABLES = (*DAILY, TALLY, SPAN)
+
+RAN = "event IN ('PostToolUse', 'PostToolUseFailure')"
+DENIED = "outcome = 'deny'"
+
+
+class Index(NamedTuple):
+    """An index; `where` leaves the other rows out of it."""
+
+    name: str
+    table: str
+    columns: str
+    where: str = ""
+
+    def sql(self) -> str:
+        """Gives what makes it."""
+        where = f" WHERE {self.where}" if self.where else ""
+        return f"CREATE INDEX {self.name} ON {self.table} ({self.columns}){where}"
+
+
+INDEXES = (
+    Index("decision_time", "decision", "time"),
+    Index("decision_id", "decision", "id"),
+    Index("decision_principal", "decision", "principal, time"),
+    Index("decision_session", "decision", "session_id, time"),
+    Index("decision_tool", "decision", "tool, time"),
+    Index("decision_tool_outcome", "decision", "tool, outcome, time"),
+    Index("decision_outcome", "decision", "outcome, time"),
+    Index("decision_ran", "decision", "tool_use_id", RAN),
+    Index("decision_denied", "decision", "time, event, tool, subject, session_id", DENIED),
+    Index("service_type", "service", "type, time"),
+    Index("service_time", "service", "time, type"),
+    Index("service_id", "service", "id"),
+    Index("service_decision", "service", "decision", "decision <> ''"),
+    Index("service_found_by", "service", "found_by", "found_by <> ''"),
+)

@@ -1,0 +1,114 @@
+"""`hookgate ship`: delivers the journal's records, in a process of its own."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from hookgate.app.control import Control, ControlError
+from hookgate.app.listeners import ListenError, listen
+from hookgate.app.shipping import ShipError, ShipListener, ShippingProcess, make_way
+from hookgate.audit.shipping.status import Status
+from hookgate.commands.fault import stop_with, stop_with_config
+from hookgate.commands.serve import stop_on
+from hookgate.config import Config, ConfigError, load, parse
+from hookgate.telemetry.log import adopt_libraries, make_logger
+from hookgate.telemetry.writer import LineWriter
+
+
+def ship(
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file (YAML); without one, the environment alone counts.")
+    ] = None,
+    metrics: Annotated[
+        str, typer.Option(help="HOST:PORT for /metrics and /livez; none without it. Port 0 picks a free one.")
+    ] = "",
+    control: Annotated[
+        int, typer.Option(hidden=True, help="The socket that `hookgate serve` hands over; not for people.")
+    ] = -1,
+) -> None:
+    """Deliver records to the sinks in `audit.shippers`, until SIGTERM or Ctrl-C; then what is left, for five seconds.
+
+    `hookgate serve` starts one by itself, unless `audit.supervise` is false.
+    """
+    try:
+        if control >= 0:
+            make_way()
+            asyncio.run(_supervised(control))
+        else:
+            asyncio.run(_alone(shipping_settings(config), metrics))
+    except ConfigError as error:
+        stop_with_config(error)
+    except (ShipError, ControlError, ListenError) as error:
+        stop_with(str(error))
+
+
+def shipping_settings(file: Path | None) -> Config:
+    """Gives the configuration; shipping needs no PDP, so that without a file none must be named. Raises ConfigError."""
+    return load(file) if file is not None else parse({"pdp": {"address": "unix:none"}}, os.environ, "environment")
+
+
+async def _supervised(descriptor: int) -> None:
+    """Ends with the service, and with nothing else: a signal to all of the service's processes must not end it before the
+    service has written its last record."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    control = await Control.taken(descriptor)
+    settings = await control.settings()
+    writer = LineWriter(sys.stderr)
+    log = make_logger(settings.log, writer)
+    adopt_libraries(log)
+    ended = asyncio.Event()
+    watching = asyncio.create_task(control.closed())
+    watching.add_done_callback(lambda _: ended.set())
+    try:
+        await ShippingProcess(settings.audit, log, control.report, waits=True).run(ended, is_closed=True)
+    finally:
+        watching.cancel()
+        writer.close()
+
+
+async def _alone(settings: Config, metrics: str) -> None:
+    if not settings.audit.shippers:
+        raise ShipError("audit.shippers: is empty: there is nowhere to ship to")
+    writer = LineWriter(sys.stderr)
+    log = make_logger(settings.log, writer)
+    adopt_libraries(log)
+    try:
+        await _shipping(settings, metrics, log, stop_on(signal.SIGTERM, signal.SIGINT))
+    finally:
+        writer.close()
+
+
+async def _shipping(
+    settings: Config, metrics: str, log: structlog.typing.FilteringBoundLogger, ended: asyncio.Event
+) -> None:
+    if not metrics:
+        await ShippingProcess(settings.audit, log, _nothing).run(ended, is_closed=False)
+        return
+    host, port = _address(metrics)
+    listener = listen(host, port, "--metrics")
+    shown = ShipListener(listener)
+    shown.metrics.expect(*(one.called for one in settings.audit.shippers))
+    await shown.start()
+    log.info("ship_listening", metrics=listener.address)
+    try:
+        await ShippingProcess(settings.audit, log, shown.take).run(ended, is_closed=False)
+    finally:
+        await shown.stop()
+
+
+def _nothing(_: Status) -> None:
+    """Nobody asks."""
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ShipError(f"--metrics {text}: expected HOST:PORT, such as 127.0.0.1:9465")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,88 @@
+"""The commands that ask the trail say the same of PostgreSQL as of a file."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hookgate.audit.sinks.postgres import PostgresSink
+from hookgate.binaries import BinaryError
+from hookgate.commands import app
+from hookgate.config.shippers import PostgresShipper
+from tests.support.audited import everyday, shipments, stored, written
+from tests.support.postgres import PostgresServer
+
+SCHEMA = "trail"
+
+
+@pytest.fixture(scope="module")
+def url(trail: Path) -> Iterator[str]:
+    """A database that has the trail's records."""
+    try:
+        server = PostgresServer().start()
+    except BinaryError as error:
+        if os.environ.get("HOOKGATE_REQUIRE") == "all":
+            raise
+        pytest.skip(f"{error} (run: make prepare)")
+
+    async def fill() -> None:
+        sink = PostgresSink(PostgresShipper(url=server.url(), schema=SCHEMA))
+        await sink.open()
+        await sink.send(shipments(trail))
+        await sink.close()
+
+    asyncio.run(fill())
+    yield server.url()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def trail(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trail with its store in a file."""
+    directory = written(tmp_path_factory.mktemp("trail"), everyday())
+    stored(directory)
+    return directory
+
+
+def said(trail: Path, *arguments: str, **environment: str) -> str:
+    places = {"HOOKGATE__AUDIT__DIRECTORY": str(trail), **environment}
+    result = CliRunner().invoke(app, ["audit", *arguments], env=places)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ("search", "--limit", "1000", "--json"),
+        ("search", "--outcome", "deny", "--reason", "SECRETS", "--text", "prod.key"),
+        ("search", "--from", "2026-03-02T08:30", "--to", "2026-03-02T09:00", "--unverified", "--csv"),
+        ("session", "s-kim-0", "--json"),
+        ("stats",),
+        ("stats", "--user", "kim", "--json"),
+        ("export",),
+        ("export", "--format", "csv", "--observed"),
+    ],
+    ids=" ".join,
+)
+def test_a_question_has_the_same_answer(trail: Path, url: str, question: tuple[str, ...]) -> None:
+    expected = said(trail, *question)
+    assert expected.strip()
+    assert said(trail, *question, "--schema", SCHEMA, HOOKGATE_STORE=url) == expected
+
+
+def test_a_report_says_the_same(trail: Path, url: str, tmp_path: Path) -> None:
+    found = []
+    for name, options, environment in (
+        ("file.json", [], {}),
+        ("postgres.json", ["--schema", SCHEMA], {"HOOKGATE_STORE": url}),
+    ):
+        arguments = ["report", "--from", "2026-03-02", "--to", "2026-03-02", "--paths", "**/secrets/**", *options]
+        said(trail, *arguments, "--out", str(tmp_path / name), **environment)
+        found.append(json.loads((tmp_path / name).read_bytes()))
+    assert found[0]["access_list"]
+    assert found[0] | {"made": ""} == found[1] | {"made": ""}

@@ -1,0 +1,77 @@
+"""Shippers that don't fit together, or what they need is not there."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookgate.config import ConfigError, parse
+
+KAFKA: dict[str, Any] = {"type": "kafka", "brokers": ["kafka:9092"], "topic": "hooks"}
+
+
+def faults(*shippers: dict[str, Any], **audit: Any) -> list[str]:
+    """Gives what is wrong with these shippers; nothing if they can be used."""
+    try:
+        parse({"pdp": {"address": "unix:/pdp.sock"}, "audit": {"shippers": list(shippers), **audit}}, {})
+    except ConfigError as error:
+        return error.faults
+    return []
+
+
+def test_a_shipper_is_called_by_its_name_or_else_by_its_type() -> None:
+    config = parse(
+        {"pdp": {"address": "unix:/p"}, "audit": {"shippers": [{"type": "stdout"}, {"type": "stdout", "name": "two"}]}},
+        {},
+    )
+    assert [shipper.called for shipper in config.audit.shippers] == ["stdout", "two"]
+
+
+def test_names_are_given_once() -> None:
+    (found,) = faults({"type": "stdout"}, {"type": "sqlite", "name": "stdout"})
+    assert found == "audit.shippers: the name 'stdout' is given twice: set another `name`"
+
+
+def test_no_two_write_the_same_file(tmp_path: Path) -> None:
+    shipper = {"type": "file", "path": str(tmp_path / "out")}
+    (found,) = faults(shipper, {**shipper, "name": "more"})
+    assert found == f"audit.shippers: two of them write {tmp_path / 'out'}"
+    (found,) = faults({"type": "sqlite"}, {"type": "sqlite", "name": "more"}, directory="/audit")
+    assert found == "audit.shippers: two of them write /audit/store.sqlite"
+
+
+@pytest.mark.parametrize(
+    ("shipper", "fault"),
+    [
+        ({"type": "http", "url": "http://c/", "ca": __file__}, "ca: has no effect without an https URL"),
+        ({"type": "otlp", "url": "http://c/", "ca": __file__}, "ca: has no effect without an https URL"),
+        ({"type": "http", "url": "https://c/", "ca": "/none.pem"}, "ca: no such file: /none.pem"),
+        ({**KAFKA, "brokers": ["kafka"]}, "brokers[0]: expected host:port, got 'kafka'"),
+        ({**KAFKA, "ca": __file__}, "ca: has no effect without tls: true"),
+        ({**KAFKA, "username": "x"}, "username: and password go together"),
+        ({"type": "file", "path": "/tmp"}, "path: /tmp is a directory: name a file in it"),
+        (
+            {"type": "file", "path": "/audit/segments/x"},
+            "path: /audit/segments/x is in audit.directory, which is the journal's own",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value["type"],
+)
+def test_settings_without_sense_are_faults(shipper: dict[str, Any], fault: str) -> None:
+    assert f"audit.shippers[1].{fault}" in faults({"type": "stdout"}, shipper, directory="/audit")
+
+
+@pytest.mark.parametrize(("kind", "module"), [("kafka", "aiokafka"), ("postgres", "asyncpg")])
+def test_a_library_that_is_not_installed_is_named_with_its_extra(
+    kind: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    shipper = KAFKA if kind == "kafka" else {"type": "postgres", "url": "postgresql://db/x"}
+    fault = f"audit.shippers[0].type: {kind} needs the module {module}: pip install 'hookgate[{kind}]'"
+    assert faults(shipper) == [fault]
+    assert faults(shipper, supervise=False) == []
+
+
+def test_files_are_not_looked_for_where_shippers_run_elsewhere() -> None:
+    assert faults({"type": "http", "url": "https://c/", "ca": "/none.pem"}, supervise=False) == []
