@@ -10,7 +10,8 @@ import structlog
 from hookgate.audit.error import JournalError
 from hookgate.audit.reconcile import Calls
 from hookgate.audit.record import Origin, Record
-from hookgate.case import Case
+from hookgate.case import Case, about
+from hookgate.client.telling import ASKING
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
 from hookgate.exchange import HookRequest, Pdp, Reply, Trail
@@ -22,7 +23,8 @@ from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Opinion
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
 from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
-from hookgate.identity.headers import labels_from, principal_from, scope_from
+from hookgate.identity.chain import Chain
+from hookgate.identity.headers import labels_from, scope_from
 from hookgate.identity.principal import Principal
 from hookgate.identity.rollout import mode_for
 from hookgate.ids import uuid7
@@ -56,6 +58,7 @@ class Gate:
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
         canary: Canary,
+        identities: Chain | None = None,
         key: bytes = b"",
         origin: Origin = Origin(),  # noqa: B008 (frozen)
         calls: Calls | None = None,
@@ -66,6 +69,7 @@ class Gate:
         self._metrics = metrics
         self._log = log
         self._canary = canary
+        self._identities = identities or Chain(config.identity)
         self._tally = Tally(metrics, log)
         self._observe = observe
         self._turn = Turn()
@@ -88,6 +92,7 @@ class Gate:
 
     def _adopt(self, config: Config) -> None:
         self._config = config
+        self._identities = self._identities.successor(config.identity)
         self._reader = Reader(
             values=config.limits.values,
             cut_bytes=config.limits.tool_response_bytes,
@@ -121,14 +126,15 @@ class Gate:
 
     async def decide(self, request: HookRequest) -> Reply:
         """Gives the answer to one request. Never raises, never takes longer than the deadline, writes the record first."""
-        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body), origin=self._recorder.origin)
+        peer, origin = request.connection.peer, self._recorder.origin
+        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body), peer=peer, origin=origin)
         self._under_way.add(case.id)
         self._metrics.in_flight.set(self.in_flight)
         try:
             intended = await self._intended(case, request)
             sent = intended if case.mode is Mode.ENFORCE else EMPTY
             sent = await self._recorded(case, request, intended, sent)
-            return Reply(sent.encode(), case.id)
+            return Reply(sent.encode(), case.id, about(case) if ASKING in request.headers else {})
         finally:
             self._under_way.discard(case.id)
             self._metrics.in_flight.set(self.in_flight)
@@ -159,18 +165,25 @@ class Gate:
     async def _steps(self, case: Case, request: HookRequest) -> Answer:
         self._recorder.began(case, request)
         case.labels = labels_from(request.headers)
-        principal = self._identify(case, request)
+        principal, unknown = None, None
+        try:
+            principal = await self._identify(case, request)
+        except GateError as error:
+            # Denied below, once it is known what is denied: the record tells.
+            unknown = error
         if request.fault is not None:
             raise request.fault
         case.waiting_for = ErrorKind.OVERLOADED
         # Nothing vouches for a user who is not verified: one caller could be as many as it likes.
-        caller = f"user {principal.id}" if principal.verified else f"peer {request.remote}"
+        caller = f"user {principal.id}" if principal and principal.verified else f"peer {request.remote}"
         async with self._slots.taken(caller, heavy=len(request.body) > LIGHT_BYTES):
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
             read = await self._reader.read(request.body)
             event = event_from(read)
             case.event, case.spec = event, event.spec
             self._recorder.read(case, request, read.response)
+            if principal is None:
+                raise unknown or GateError(ErrorKind.INTERNAL)
             scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
             if not self._canary.trusted:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
@@ -194,11 +207,14 @@ class Gate:
                 stop_hook_active=event.payload.get("stop_hook_active") is True,
             )
 
-    def _identify(self, case: Case, request: HookRequest) -> Principal:
+    async def _identify(self, case: Case, request: HookRequest) -> Principal:
         """Finds who asks, and so the mode; a principal that can't be established gets the strictest mode."""
         case.mode = mode_for(None, self._config.mode, self._config.rollout)
-        case.principal = principal = principal_from(request.headers, self._config.identity)
-        case.mode = mode_for(principal, self._config.mode, self._config.rollout)
+        case.waiting_for = ErrorKind.IDENTITY_UNAVAILABLE
+        case.principal = principal = await self._identities.principal(request.headers, request.connection)
+        self._identities.demand(principal)
+        if not self._identities.suspects(principal):
+            case.mode = mode_for(principal, self._config.mode, self._config.rollout)
         return principal
 
     async def _ask(self, case: Case, event: HookEvent, principal: Principal, scope: str, deadline: float) -> Decision:

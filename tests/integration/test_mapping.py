@@ -162,7 +162,7 @@ class TestPrincipal:
     def test_is_the_default_where_no_header_names_one(self, asking: Asking) -> None:
         question = asking()
         assert (question.principal_id, question.roles) == ("claude_user", ["claude_user"])
-        assert question.principal_attr == {"verified": False, "source": "default", "claims": {}}
+        assert question.principal_attr == {"verified": False, "source": "default", "claims": {}, "groups": [], "attributes": {}}
 
     @pytest.mark.parametrize("blank", ["", " ", "\t ", " , ,,"])
     def test_a_blank_header_counts_as_absent(self, asking: Asking, blank: str) -> None:
@@ -174,7 +174,7 @@ class TestPrincipal:
     def test_is_the_one_that_the_header_names(self, asking: Asking) -> None:
         question = asking(headers={"x-claude-user": "  alex "})
         assert (question.principal_id, question.roles) == ("alex", ["claude_user"])
-        assert question.principal_attr == {"verified": False, "source": "header", "claims": {}}
+        assert question.principal_attr == {"verified": False, "source": "header", "claims": {}, "groups": [], "attributes": {}}
 
     def test_has_its_roles_trimmed_sorted_and_once_each(self, asking: Asking) -> None:
         question = asking(headers={"X-Claude-User-Roles": "staff, engineering,,staff , admin,\tengineering"})
@@ -304,7 +304,7 @@ class TestRealPdp:
         assert echo["principal"] == {
             "id": "alex",
             "roles": ["a", "b"],
-            "attr": {"verified": False, "source": "header", "claims": {}},
+            "attr": {"verified": False, "source": "header", "claims": {}, "groups": [], "attributes": {}},
         }
 
     def test_the_configured_version_chooses_the_policy(self, serving: Serving, pdp: Pdp) -> None:

@@ -14,14 +14,18 @@ from aiohttp.http_exceptions import HttpProcessingError
 from hookgate import __version__
 from hookgate.app.budget import ByteBudget
 from hookgate.app.origin import Hosts, foreign, local_address
+from hookgate.client.telling import told_fields
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
 from hookgate.exchange import HookRequest, Reply
 from hookgate.gate import Gate
 from hookgate.hooks.decode import SMALL_BYTES
 from hookgate.hooks.event import HINT_BYTES
+from hookgate.identity.connection import Connection
 
 _JSON = "application/json"
+#: What the connection of a request tells of its other end.
+CONNECTION = web.RequestKey("connection", Connection)
 _LAST_RESORT = msgspec.json.encode(
     {"decision": "block", "reason": "Hookgate met a fault of its own and could not decide (internal)."}
 )
@@ -97,7 +101,7 @@ class HookEndpoint:
                 self._report_fault(error)
                 fault = GateError(ErrorKind.INTERNAL, type(error).__name__)
             reply = await terms.gate.decide(
-                HookRequest(received, started, request.headers, body, request.remote or "", fault)
+                HookRequest(received, started, request.headers, body, request.remote or "", fault, request[CONNECTION])
             )
             return self._response(reply, last=not request.content.is_eof())
         finally:
@@ -133,6 +137,7 @@ class HookEndpoint:
             response.force_close()
         else:
             response.headers["Keep-Alive"] = self._terms.keep_alive
+        response.headers.update(told_fields(reply.told))
         return response
 
     async def _room(self, request: web.BaseRequest, terms: Terms) -> int:

@@ -13,7 +13,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from hookgate.app.connections import Connections, peer_of
-from hookgate.app.endpoint import HookEndpoint
+from hookgate.app.endpoint import CONNECTION, HookEndpoint
+from hookgate.identity.connection import Connection, connection_of
 
 #: Tightly bound to aiohttp's internals; the tests post every malformed request that it is known to refuse.
 _MAX_HEADERS = 128
@@ -34,6 +35,7 @@ class HookProtocol(RequestHandler):
     def __init__(self, server: "HookServer", **options: Any) -> None:
         super().__init__(server, loop=server.loop, **options)
         self._server = server
+        self.connection = Connection()
         self._head_timer: asyncio.TimerHandle | None = None
         #: What has come of a head that has not ended.
         self.head_bytes = 0
@@ -56,6 +58,7 @@ class HookProtocol(RequestHandler):
         return self._request_count > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.connection = connection_of(transport)
         super().connection_made(transport)
         self.peer = peer_of(transport.get_extra_info("peername"))
         self._await_head()
@@ -241,7 +244,9 @@ class HookServer(web.Server):
         it, and one that can't be decoded would end the connection's task without an answer."""
         if message.url.absolute:
             message = message._replace(url=message.url.relative())
-        return web.BaseRequest(message, payload, protocol, writer, task, self.loop)
+        request = web.BaseRequest(message, payload, protocol, writer, task, self.loop)
+        request[CONNECTION] = protocol.connection if isinstance(protocol, HookProtocol) else Connection()
+        return request
 
     def _busy(self) -> int:
         return sum(not connection.is_idle for connection in self.open_connections)

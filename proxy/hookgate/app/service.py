@@ -15,11 +15,12 @@ from hookgate.app.admin import admin_app
 from hookgate.app.beginning import keep_settings, note_change, note_start, recalled
 from hookgate.app.endpoint import HookEndpoint
 from hookgate.app.keeping import journal_options, retention_terms, shipper_names
-from hookgate.app.listeners import Listener, ListenError, inherited, listen
+from hookgate.app.listeners import Listener, ListenError, inherited, is_exposed, listen
 from hookgate.app.noting import NoteKeeper
 from hookgate.app.protocol import HookServer
 from hookgate.app.reload import Reload
 from hookgate.app.supervisor import Supervisor
+from hookgate.app.tls import Certified, TlsListener
 from hookgate.audit.error import JournalError
 from hookgate.audit.journal import Journal
 from hookgate.audit.key import RedactionKey
@@ -30,11 +31,14 @@ from hookgate.audit.scribe import Scribe
 from hookgate.config import Config
 from hookgate.config.change import Change
 from hookgate.gate import Gate
+from hookgate.identity.chain import Chain
+from hookgate.identity.watched import IdentityError
 from hookgate.pdp.canary import Canary, Probe
 from hookgate.pdp.channel import ChannelError, GrpcTransport
 from hookgate.pdp.client import PdpClient
 from hookgate.pdp.findings import CanaryState, Findings
 from hookgate.probes import expectation_probes
+from hookgate.telemetry.identity import IdentityWatch
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.trail import TrailWatch
 from hookgate.telemetry.writer import LineWriter
@@ -49,7 +53,7 @@ class StartError(Exception):
 
 class Service:
     """One running Hookgate. `start` inside the running loop, `stop` to end it; `observe` sees each record. `path` is the file that
-    the configuration came from, which is read again when it changes."""
+    the configuration came from, which is read again when it changes; `notices` are warnings that the start has found before."""
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Service:
         log: structlog.typing.FilteringBoundLogger,
         *,
         path: Path | None = None,
+        notices: Sequence[str] = (),
         log_writer: LineWriter | None = None,
         observe: Callable[[Record], None] = lambda record: None,
     ) -> None:
@@ -66,10 +71,10 @@ class Service:
         self._log_writer = log_writer
         self._observe = observe
         self._path = path
+        self._notices = list(notices)
         self._reload: Reload | None = None
         self._stopping = False
         self._supervisor: Supervisor | None = None
-        self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, environ: MutableMapping[str, str] = os.environ) -> None:
@@ -113,6 +118,7 @@ class Service:
             expectations=expectation_probes(config),
             report=self._canary_report,
         )
+        identities, certified = self._sources(config)
         self._origin = Origin(self._journal.instance, hostname())
         self.gate = Gate(
             config,
@@ -121,6 +127,7 @@ class Service:
             metrics=self.metrics,
             log=self._log,
             canary=self.canary,
+            identities=identities,
             key=key,
             origin=self._origin,
             calls=await recalled(config, self._log),
@@ -141,9 +148,12 @@ class Service:
         )
         self._tell(config)
         await note_start(config, key, self.gate, self._log)
+        for notice in self._notices:
+            self._log.warning("exposed", detail=notice)
         if (earlier := self._journal.earlier_records) is not None:
             self._log.warning("earlier_records", path=str(earlier))
-        self._servers.append(await loop.create_server(self._hook_server, sock=self.hooks.socket, backlog=1024))
+        self._tasks.append(asyncio.create_task(identities.run()))
+        self._listening = await self._listen(certified)
         if self.admin is not None:
             await self._serve_admin(self.admin)
         self._asking = asyncio.create_task(self.canary.run())
@@ -155,6 +165,40 @@ class Service:
         )
         if config.audit.shippers:
             self._ship(key)
+
+    def _sources(self, config: Config) -> tuple[Chain, Certified | None]:
+        """Reads what the sources of identity and the listener's TLS need."""
+        watch = IdentityWatch(self.metrics, self._log)
+        try:
+            certified = Certified(config.server.tls, watch) if config.server.tls.certificate else None
+            revocations = certified.revocations if certified else None
+            return Chain(config.identity, watch=watch, revocations=revocations), certified
+        except IdentityError as error:
+            raise StartError(str(error)) from None
+
+    async def _listen(self, certified: Certified | None) -> asyncio.Server | TlsListener:
+        """Takes connections from now on."""
+        if certified is None:
+            if is_exposed(self.hooks.socket):
+                self._notices.append(f"hooks come without TLS to {self.hooks.address}")
+                self._log.warning(
+                    "no_tls", hooks=self.hooks.address, mend="set server.tls.certificate and server.tls.key"
+                )
+            loop = asyncio.get_running_loop()
+            return await loop.create_server(self._hook_server, sock=self.hooks.socket, backlog=1024)
+        self._tasks.append(asyncio.create_task(certified.run()))
+        return TlsListener(
+            self.hooks.socket,
+            self._hook_server,
+            certified,
+            handshake_seconds=lambda: self.config.server.first_request_seconds,
+            count=self.metrics.tls_refused.inc,
+            refused=self._tls_refused,
+        )
+
+    def _tls_refused(self, remote: str, reason: str, untold: int) -> None:
+        self._log.warning("tls_refused", remote=remote, reason=reason, untold=untold)
+        self.gate.note("tls_refused", {"remote": remote, "reason": reason, "untold": untold})
 
     def reload(self) -> None:
         """Has the configuration's file read again."""
@@ -217,6 +261,7 @@ class Service:
             "canary": {"state": findings.state.value, "faults": list(findings.faults), "trusted": self.canary.trusted},
             "pdp_strict_evaluation": findings.strict,
             "configuration": self._reload.status() if self._reload is not None else {},
+            "warnings": self._notices,
             "version": __version__,
         }
 
@@ -226,7 +271,7 @@ class Service:
         self._log.info("stopping", in_flight=self.gate.in_flight)
         if self._reload is not None:
             self._reload.stop()
-        server, listening = self.config.server, self._servers[0]
+        server, listening = self.config.server, self._listening
         if self.hooks.inherited:
             # New connections wait in the socket's queue for the successor.
             listening.close()

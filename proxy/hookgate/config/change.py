@@ -34,6 +34,8 @@ LIVE = (
     "limits.connections_per_peer",
     "identity.default_user",
     "identity.default_role",
+    "identity.require_verified",
+    "identity.directory.allow_unverified",
 )
 
 

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from hookgate.config.audit import Audit
+from hookgate.config.identity import Identity
 from hookgate.config.section import Section
+from hookgate.config.tls import ServerTls
 from hookgate.outcome import Fallback, Mode, Outcome
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -28,6 +30,7 @@ class Server(Section, frozen=True):
     path: Annotated[
         str, Meta(pattern="^/", description="Path that hooks are posted to; a trailing slash is the same.")
     ] = "/ext/claude"
+    tls: ServerTls = ServerTls()
     keep_alive_seconds: Annotated[
         float,
         Meta(
@@ -160,15 +163,6 @@ class Outputs(Section, frozen=True):
     ] = 4000
 
 
-class Identity(Section, frozen=True):
-    """Who asks, as far as headers tell."""
-
-    default_user: Annotated[str, Meta(min_length=1, description="Principal id where nothing names one.")] = (
-        "claude_user"
-    )
-    default_role: Annotated[str, Meta(min_length=1, description="Role where nothing names one.")] = "claude_user"
-
-
 class Limits(Section, frozen=True):
     """Bounds on what a caller may send."""
 
@@ -252,6 +246,14 @@ class Config(Section, frozen=True):
             "PreModelSwitch and ConfigChange."
         ),
     ] = ()
+    exposed_files: Annotated[
+        str,
+        Meta(
+            pattern="^(refuse|warn)$",
+            description="What happens at a start when others can write what Hookgate rests on: its configuration, records, keys, the "
+            "PDP's socket. `refuse`: it does not start; `warn`: it says so.",
+        ),
+    ] = "refuse"
     no_match: Annotated[Fallback, Meta(description="Answer where no policy exists for the event.")] = Fallback.PASS
     outputs: Outputs = Outputs()
     identity: Identity = Identity()

@@ -124,6 +124,25 @@ class Metrics:
         self.contradictions = Counter(
             "hookgate_contradictions", "Policy outputs that disagree with the effect.", registry=registry
         )
+        self.identities = Counter(
+            "hookgate_identities", "Hook requests by where the identity came from.", ["source"], registry=registry
+        )
+        self.claims_contradicted = Counter(
+            "hookgate_identity_contradictions",
+            "Requests whose X-Claude-User named somebody else than the verified user.",
+            registry=registry,
+        )
+        self.key_fetches = Counter(
+            "hookgate_identity_key_fetches",
+            "Times that an issuer's keys were asked for, by result.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("ok", "failed"):
+            self.key_fetches.labels(result)
+        self.tls_refused = Counter(
+            "hookgate_tls_refused", "Connections that ended in the TLS handshake.", registry=registry
+        )
         self.unenforceable = Counter(
             "hookgate_unenforceable", "Denials that the client does not obey, by event.", ["event"], registry=registry
         )
