@@ -43,6 +43,7 @@ DETAILS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "previous_digest": _TEXT,
     },
     "config_refused": {"settings": _TEXTS},
+    "tls_refused": {"remote": _TEXT, "reason": _TEXT, "untold": _WHOLE},
     "stop": {"unanswered": _WHOLE},
     "canary": {"state": _TEXT, "faults": _TEXTS, "strict": _TRUTH},
     "policy_lost": {"event": _TEXT, "scope": _TEXT},
