@@ -1,7 +1,7 @@
 """Who asks, at the running service: verified users are told apart, forged ones are denied, each with an answer and a record."""
 
 import contextlib
-import datetime
+import datetime as dt
 import http.client
 import json
 import socket
@@ -201,13 +201,13 @@ def write(place: Path, name: str, certificate: trustme.LeafCert) -> tuple[str, s
 
 def crl(authority: trustme.CA, *revoked: str, days: int = 30) -> bytes:
     """Gives a revocation list of these certificates (files)."""
-    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
-    made = x509.CertificateRevocationListBuilder(issuer.subject, now - datetime.timedelta(days=60))
-    made = made.next_update(now + datetime.timedelta(days=days))
+    made = x509.CertificateRevocationListBuilder(issuer.subject, now - dt.timedelta(days=60))
+    made = made.next_update(now + dt.timedelta(days=days))
     for file in revoked:
         serial = x509.load_pem_x509_certificate(Path(file).read_bytes()).serial_number
-        entry = x509.RevokedCertificateBuilder(serial, now - datetime.timedelta(days=1)).build()
+        entry = x509.RevokedCertificateBuilder(serial, now - dt.timedelta(days=1)).build()
         made = made.add_revoked_certificate(entry)
     key: Any = load_pem_private_key(authority.private_key_pem.bytes(), None)
     return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -270,7 +270,7 @@ class TestTls:
             tls.authority.issue_cert(
                 "alex@example.com",
                 common_name="alex",
-                not_after=datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1),
+                not_after=dt.datetime.now(dt.UTC) - dt.timedelta(days=1),
             ),
         )
         source = {"type": "mtls", "user_from": "email", "roles": {"map": {"eng": ["engineer"]}}}
@@ -310,7 +310,7 @@ class TestTls:
                 assert not plain.recv(65536).startswith(b"HTTP/1.1 200")
         old = tls.client()
         old.set_ciphers("ALL:@SECLEVEL=0")
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
         with (
             pytest.raises((ssl.SSLError, OSError)),
@@ -363,6 +363,7 @@ class TestTls:
         def serial() -> int:
             with contextlib.closing(tls.connect(service)) as connection:
                 der = connection.sock.getpeercert(binary_form=True)
+                assert isinstance(der, bytes)
                 return x509.load_der_x509_certificate(der).serial_number
 
         first = serial()

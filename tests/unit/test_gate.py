@@ -694,3 +694,38 @@ async def test_stop_is_kept_going_by_an_output_that_says_so_and_not_when_it_is_a
     assert (await stage.answer(payload("Stop", stop_hook_active=False)))["decision"] == "block"
     assert await stage.answer(payload("Stop", stop_hook_active=True)) == {}
     assert stage.record["unenforceable"]
+
+
+VERIFYING = {
+    "sources": [{"type": "peer", "users": {"0": "root@example.com"}}, {"type": "headers"}, {"type": "default"}]
+}
+
+
+async def test_nobody_in_particular_is_not_let_into_the_group_that_is_only_observed() -> None:
+    rollout = [
+        {"mode": "observe", "users": ["claude_user"], "allow_unverified": True},
+        {"mode": "enforce", "users": ["x"]},
+    ]
+    stage = Stage(DENY, config={"mode": "observe", "rollout": rollout})
+    assert await stage.answer(BASH) == {}
+    stage = Stage(DENY, config={"mode": "observe", "rollout": rollout, "identity": VERIFYING})
+    assert strength("PreToolUse", await stage.answer(BASH)) == "deny"
+
+
+@pytest.mark.parametrize("on_error", ["deny", "ask", "pass"])
+async def test_who_is_not_verified_is_denied_where_that_is_required_and_recorded_with_the_call(on_error: str) -> None:
+    stage = Stage(ALLOW, config={"identity": {**VERIFYING, "require_verified": True}, "on_error": on_error})
+    for headers in ({}, {"X-Claude-User": "root"}):
+        body = await stage.answer(BASH, headers)
+        assert strength("PreToolUse", body) == "deny"
+        assert "loopback" in json.dumps(body)
+        assert (stage.record["error"], stage.record["tool"]) == ("identity_required", "Bash")
+    assert stage.record["user"] == "root"
+    assert stage.pdp.asked == []
+
+
+async def test_the_payload_names_neither_user_nor_roles() -> None:
+    stage = Stage(ALLOW)
+    await stage.answer({**BASH, "user": "root", "roles": ["admin"], "principal": {"id": "root"}, "verified": True})
+    assert (stage.pdp.asked[0].principal_id, stage.pdp.asked[0].roles) == ("claude_user", ("claude_user",))
+    assert stage.pdp.asked[0].principal_attributes["verified"] is False

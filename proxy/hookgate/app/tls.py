@@ -124,9 +124,14 @@ class TlsListener:
     def close(self) -> None:
         """Takes no further connections; those that shake hands go on."""
         self._accepting.cancel()
-        self._socket.close()
 
     async def _accept(self) -> None:
+        try:
+            await self._accept_all()
+        finally:
+            self._socket.close()
+
+    async def _accept_all(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:

@@ -137,7 +137,7 @@ class Keys:
         try:
             async with asyncio.timeout(self._issuer.timeout_seconds):
                 keys = parse_keys(await self._get())
-        except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 (the keys that are there still count, and the next fetch comes)
             why = str(error) if type(error) is ValueError else type(error).__name__
             self._watch.keys_failed(self._issuer.issuer, why)
             return

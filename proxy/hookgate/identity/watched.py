@@ -79,6 +79,8 @@ class WatchedFile(Generic[T]):
                 value = await asyncio.to_thread(self._read)
             except ValueError as error:
                 self._watch.file_refused(str(self._path), str(error))
+            except Exception as error:  # noqa: BLE001 (what it held before still counts, and the next change is looked at)
+                self._watch.file_refused(str(self._path), type(error).__name__)
             else:
                 self.value = value
                 self.generation += 1
