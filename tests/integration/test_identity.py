@@ -24,6 +24,7 @@ from tests.conftest import payload
 from tests.integration.running import COMMAND, environment
 from tests.integration.stand_in import StandInPdp
 from tests.support.issuer import AUDIENCE, ISSUER, Key, claims
+from tests.support.pdp import Pdp
 from tests.support.service import ServiceProcess
 from tests.support.wait import until
 
@@ -184,6 +185,41 @@ class TestBearer:
         )
         for secret in (good, static, forged, good.split(".")[1], static.split("_", 2)[2]):
             assert secret not in emitted
+
+
+#: Decides by a claim of the token that Cerbos itself has verified.
+_BY_CLAIM = """\
+apiVersion: api.cerbos.dev/v1
+resourcePolicy:
+  resource: PreToolUse
+  version: default
+  rules:
+    - actions: ["*"]
+      effect: EFFECT_ALLOW
+      roles: ["*"]
+      condition:
+        match:
+          expr: request.aux_data.jwt.email == "alex@example.com"
+"""
+
+
+def test_cerbos_is_handed_the_token_and_verifies_it_itself(
+    make_service: Make, make_pdp: Callable[..., Pdp], keys: tuple[Key, str], tmp_path: Path
+) -> None:
+    key, file = keys
+    # Cerbos demands what most issuers tell and the RFC does not.
+    Path(file).write_text(json.dumps({"keys": [{**key.public, "alg": key.algorithm}]}))
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "policy.yaml").write_text(_BY_CLAIM)
+    pdp = make_pdp(tmp_path / "policies", key_sets={"idp": file})
+    issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks_file": file, "send_to_pdp": True, "key_set": "idp"}
+    service = make_service(pdp.address, {"identity": {"sources": [{"type": "jwt", "issuers": [issuer]}, *DEFAULT]}})
+    for email, permitted in (("alex@example.com", True), ("sam@example.com", False)):
+        token = key.sign(claims(email=email))
+        answer = service.post(payload("PreToolUse.Bash"), {"Authorization": f"Bearer {token}"})
+        assert (answer == {}) is permitted
+        assert service.records()[-1]["outcome"] == ("allow" if permitted else "deny")
+        assert token not in service.log()
 
 
 @pytest.fixture
