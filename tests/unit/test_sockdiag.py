@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,22 @@ def test_another_system_tells_nothing(
     pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hookgate.identity.sockdiag.sys.platform", "darwin")
+    assert sockdiag.owner(*ends(pair[1])) is None
+
+
+def test_users_whom_the_namespace_does_not_know_are_nobody(
+    pair: tuple[socket.socket, socket.socket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "sys" / "kernel").mkdir(parents=True)
+    (tmp_path / "sys" / "kernel" / "overflowuid").write_text("65534\n")
+    look = sockdiag.stranger.__wrapped__
+    (tmp_path / "self" / "uid_map").write_text("         0          0 4294967295\n")
+    assert look(tmp_path) is None
+    (tmp_path / "self" / "uid_map").write_text("         0     100000      65536\n")
+    assert look(tmp_path) == 65534
+    assert look(tmp_path / "none") == 65534
+    monkeypatch.setattr(sockdiag, "stranger", os.getuid)
     assert sockdiag.owner(*ends(pair[1])) is None
 
 

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import struct
 import sys
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
@@ -30,12 +31,26 @@ def owner(client: Address, server: Address) -> int | None:
     or the socket is not open any more: one that nobody holds counts as root's to the kernel."""
     if sys.platform != "linux":
         return None
+    found = None
     try:
-        return _by_netlink(client, server)
+        found = _by_netlink(client, server)
     except OSError:
         with contextlib.suppress(OSError):
-            return _by_table(client, server)
-    return None
+            found = _by_table(client, server)
+    return None if found is not None and found == stranger() else found
+
+
+@lru_cache(maxsize=1)
+def stranger(proc: Path = Path("/proc")) -> int | None:
+    """Gives the number that stands for all users whom this user namespace does not know (user_namespaces(7)); None where it knows
+    them all."""
+    try:
+        ranges = [line.split() for line in (proc / "self" / "uid_map").read_text(encoding="ascii").splitlines()]
+        if ranges == [["0", "0", str(0xFFFFFFFF)]]:
+            return None
+        return int((proc / "sys" / "kernel" / "overflowuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 65534
 
 
 def _packed(host: str) -> bytes:
