@@ -52,7 +52,18 @@ def notes(environment: Environment, plan: Plan, result: Result) -> list[str]:
         f"Each way had {plan.repetitions} x {plan.seconds:g} s, in turn with the others; figures are medians. x HTTP: against the "
         "PDP's own HTTP API, the median of the ratios within each turn. Every answer was checked."
     )
-    return [environment.line(), how, *(lives if result.lifecycles else [])]
+    return [environment.line(), how, *_journal(plan, result), *(lives if result.lifecycles else [])]
+
+
+def _journal(plan: Plan, result: Result) -> list[str]:
+    """Gives what the journal adds to the median, at one caller: of a turn with it against the turn without it."""
+    found = [
+        f"{payload.title} {100 * (whole.against(without, _COMPARED['p50']) - 1):+.0f} %"
+        for payload in plan.payloads
+        if (whole := _find(result, payload.name, 1, Way.HOOKGATE))
+        and (without := _find(result, payload.name, 1, Way.NO_JOURNAL))
+    ]
+    return [f"What the journal adds to the median at one caller: {', '.join(found)}."] if found else []
 
 
 def as_json(environment: Environment, plan: Plan, result: Result) -> bytes:

@@ -18,7 +18,9 @@ from bench.grid import Grid
 from bench.payloads import HEADERS, Payload
 from bench.question import config_for, reader_for
 from bench.servers import pdp
+from hookgate.audit.digest import Digests, Purpose
 from hookgate.audit.journal import Journal
+from hookgate.audit.payload import Sums, response_in, sums_of
 from hookgate.audit.redact import Redactor
 from hookgate.audit.scribe import Scribe
 from hookgate.case import Case, record_of
@@ -121,6 +123,14 @@ async def _steps(
     case = Case(id=decision_id, remote="127.0.0.1", body_bytes=len(payload.body))
     case.principal, case.event, case.facts, case.verdict = principal, event, facts, verdict
     case.asked(decision)
+    digests = Digests(bytes(32))
+
+    def sums() -> Sums:
+        body_digest = digests.of(Purpose.BODY, payload.body)
+        response = response_in(payload.body, event, read.response)
+        return sums_of(event, digests, body_digest=body_digest, response=response)
+
+    case.sums = sums()
     record = record_of(case, answer, answer)
     scribe = Scribe(Redactor(bytes(32)))
     line, written = scribe.decision(record)
@@ -155,6 +165,7 @@ async def _steps(
         ("verdict", lambda: verdict_of(decision, event.spec)),
         ("answer", lambda: render(verdict, event.spec, decision_id)),
         ("answer to bytes", answer.encode),
+        ("digests and sizes", sums),
         ("record", lambda: record_of(case, answer, answer)),
         ("record to a line, redacted", lambda: scribe.decision(record)),
         ("journal, until written", lambda: journal.append(line)),

@@ -38,6 +38,7 @@ def test_a_short_benchmark_finishes_and_shows_each_payload_and_each_way(cerbos: 
     for shown in ("PDP, HTTP", "PDP, gRPC, grpcio", "Hookgate", "without its journal", "aiohttp alone", "Memory, MB"):
         assert shown in done.stdout
     assert "From the command to ready" in done.stdout
+    assert "What the journal adds to the median at one caller: Bash call, 0.5 KB " in " ".join(done.stdout.split())
     found = json.loads(results.read_text())
     assert {cell["payload"] for cell in found["cells"]} == {payload.name for payload in payloads()}
     assert all(

@@ -160,7 +160,10 @@ def test_alerts_on_an_increase_have_a_first_value_to_increase_from() -> None:
     rules = yaml.safe_load(next(block.text for block in METRICS.blocks if block.language == "yaml"))["groups"][0][
         "rules"
     ]
-    exposed = Metrics().exposition().decode()
+    metrics = Metrics()
+    # As the service does when it starts.
+    metrics.ship.expect("sqlite")
+    exposed = metrics.exposition().decode()
     named = {name for rule in rules for name in re.findall(r"increase\((hookgate_\w+)", rule["expr"])}
     # Decisions are summed over all series, where a first value is one among many.
     for name in named - {"hookgate_decisions_total"}:

@@ -437,8 +437,15 @@ class TestBound:
         }
         service = make_service(stand_in.address, {"audit": settings})
         assert {self.big(service, f"s{number}") for number in range(80)} == {""}
-        until(lambda: self.size(service) < self.BYTES, what="room to be made")
-        until(lambda: service.log_events("journal_removed"), what="the log line")
+        directory = Path(service.settings["audit"]["directory"])
+
+        def is_told() -> bool:
+            """Whether the log tells of all that is gone, and the room is made."""
+            dropped = service.log_events("journal_removed")
+            begin = min(int(path.name[:16]) for path in (directory / "segments").iterdir())
+            return bool(dropped) and dropped[-1]["last_seq"] == begin - 1 and self.size(service) < self.BYTES
+
+        until(is_told, what="room to be made and the log to say so")
         dropped = service.log_events("journal_removed")
         assert {(line["level"], line["why"]) for line in dropped} == {("error", "disk")}
         records = service.records("retention")
@@ -450,9 +457,45 @@ class TestBound:
         assert service.metric("hookgate_journal_dropped_records_total", shipper="lost") == missed
         assert missed == records[-1]["detail"]["last_seq"]
         assert sessions(service)[-1] == "s79"
-        found = verify(Path(service.settings["audit"]["directory"]))
+        found = verify(directory)
         assert found.findings == ()
         assert found.first_seq == missed + 1
+
+
+class TestRetention:
+    def test_removes_what_every_shipper_has_and_nothing_that_one_lacks(
+        self, make_service: MakeService, stand_in: StandInPdp, tmp_path: Path
+    ) -> None:
+        sink = tmp_path / "shipped.jsonl"
+        settings = {
+            "segment_bytes": 65536,
+            "retention_days": 1e-9,
+            "shippers": [{"type": "file", "path": str(sink)}],
+            "supervise": True,
+        }
+        service = make_service(stand_in.address, {"audit": settings})
+        directory = Path(service.settings["audit"]["directory"])
+
+        def first_seq() -> int:
+            call(service, f"s{len(asked)}")
+            asked.append(f"s{len(asked)}")
+            return min(int(path.name[:16]) for path in (directory / "segments").iterdir())
+
+        asked: list[str] = []
+        until(lambda: first_seq() > 1, seconds=60, what="the first segment to go")
+        removed = service.records("retention")[-1]["detail"]
+        assert (removed["why"], removed["missed"]) == ("age", {})
+        shipped = [json.loads(line) for line in sink.read_bytes().split(b"\n")[:-1]]
+        assert set(range(1, removed["last_seq"] + 1)) <= {line["seq"] for line in shipped}
+        assert verify(directory).intact
+        # Another shipper, whose sink is away, has nothing: so nothing goes any more.
+        service.stop()
+        service.settings["audit"]["shippers"].append({"type": "file", "name": "absent", "path": "/proc/nowhere/x"})
+        service.start()
+        before = first_seq()
+        for _ in range(100):
+            call(service, "more")
+        assert first_seq() == before
 
 
 class HangingFile:

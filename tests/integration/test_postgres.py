@@ -122,7 +122,7 @@ def test_a_call_is_shown_with_all_that_belongs_to_it_and_every_byte_of_it(server
         ]
     )
     asyncio.run(send(server, schema, lines))
-    with closing(open_store(server.url(), schema=schema)) as store:
+    with closing(open_store(f"{server.url()}?search_path={schema}")) as store:
         found = store.show("decision-000001")
         assert [(entry.instance, entry.seq, entry.hash, entry.record) for entry in found] == [
             (INSTANCE, line.seq, line.hash, line.record) for line in lines
@@ -265,14 +265,21 @@ async def test_what_a_value_is_at_fault_for_is_refused_for_good_without_telling_
 
 async def test_no_fault_tells_the_password(server: PostgresServer, schema: str) -> None:
     place = f"127.0.0.1:{server.port}"
-    for url in (f"postgresql://tester:hunter2@127.0.0.1:{free_port()}/x", f"postgresql://nobody:hunter2@{place}/none"):
+    for url in (
+        f"postgresql://tester:hunter2@127.0.0.1:{free_port()}/x",
+        f"postgresql://nobody:hunter2@{place}/none",
+        f"postgresql://nobody:hunter2?hunter2@{place}/none",
+        f"postgresql://nobody:hunter2/hunter2#@{place}/none",
+        f"postgresql://{place}/none?user=nobody&password=hunter2",
+    ):
         with pytest.raises(SinkError) as fault:
             await PostgresSink(PostgresShipper(url=url, schema=schema)).open()
         with pytest.raises(StoreError) as unread:
             await asyncio.to_thread(open_store, url, schema=schema)
         for error in (fault, unread):
             assert "hunter2" not in str(error.value)
-            assert str(error.value).startswith("postgresql://127.0.0.1:")
+            assert str(error.value).startswith(("postgresql://127.0.0.1:", "PostgreSQL (schema"))
+            assert "\n" not in str(error.value)
 
 
 def test_a_database_without_a_store_says_how_to_make_one(server: PostgresServer, schema: str) -> None:

@@ -1,5 +1,6 @@
 """The real service: `python -m hookgate serve` as a process of its own."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -144,7 +145,11 @@ class ServiceProcess:
     def records(self, kind: str | None = "decision") -> list[dict[str, Any]]:
         """Gives the records so far, of one type or (None) all; a line that is being written is none yet."""
         segments = sorted(Path(self.settings["audit"]["directory"], "segments").glob("*.jsonl"))
-        found = [json.loads(line) for segment in segments for line in segment.read_bytes().split(b"\n")[:-1]]
+        found: list[dict[str, Any]] = []
+        for segment in segments:
+            # Retention may remove it at this moment.
+            with contextlib.suppress(FileNotFoundError):
+                found += [json.loads(line) for line in segment.read_bytes().split(b"\n")[:-1]]
         return [record for record in found if kind is None or record["type"] == kind]
 
     def log(self) -> str:

@@ -4,8 +4,10 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from hookgate.app.control import Handover
 from hookgate.config import ConfigError, parse
 
 KAFKA: dict[str, Any] = {"type": "kafka", "brokers": ["kafka:9092"], "topic": "hooks"}
@@ -75,3 +77,27 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(
 
 def test_files_are_not_looked_for_where_shippers_run_elsewhere() -> None:
     assert faults({"type": "http", "url": "https://c/", "ca": "/none.pem"}, supervise=False) == []
+
+
+def test_every_kind_of_shipper_is_handed_to_the_shipping_process_as_it_is() -> None:
+    config = parse(
+        {
+            "pdp": {"address": "unix:/p"},
+            "audit": {
+                "shippers": [
+                    {"type": "stdout", "format": "ocsf"},
+                    {"type": "file", "path": "/out"},
+                    {"type": "sqlite", "retention_days": 3},
+                    {"type": "postgres", "url": "postgresql://u:p@db/x"},
+                    {"type": "otlp", "url": "http://c/v1/logs", "headers": {"A": "b"}},
+                    {"type": "http", "url": "http://c/", "body": "splunk_hec"},
+                    {**KAFKA, "username": "u", "password": "p"},
+                ],
+                "levels": [{"tools": ["Bash"], "level": "full"}],
+            },
+        },
+        {},
+    )
+    handover = Handover(audit=config.audit, log=config.log)
+    assert msgspec.json.decode(msgspec.json.encode(handover), type=Handover) == handover
+    assert len(handover.audit.shippers) == 7

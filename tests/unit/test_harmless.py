@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookgate.harmless import harmless
+from hookgate.harmless import csv_line, harmless, harmless_cell
 
 everything = st.text(alphabet=st.characters(exclude_categories=[]), max_size=30)
 #: Bidirectional controls (Unicode, UAX 9), and characters without a width.
@@ -61,3 +61,29 @@ def test_unsafe_characters_are_written_as_what_they_are() -> None:
 )
 def test_long_text_is_cut_with_a_mark(text: str, characters: int, found: str) -> None:
     assert harmless(text, characters) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@x", "'@x"),
+        ("  =1", "'  =1"),
+        ("\t=1", "'\\t=1"),
+        ("\rx", "'\\rx"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\u22121", "'\u22121"),
+        ("\u200b=1", "\\u{200b}=1"),
+        ("a=1", "a=1"),
+        ("\x1b[31m", "\\u{1b}[31m"),
+        ("", ""),
+    ],
+)
+def test_a_cell_is_no_formula(text: str, cell: str) -> None:
+    assert harmless_cell(text) == cell
+
+
+def test_a_line_of_csv_has_every_cell_quoted() -> None:
+    assert csv_line(['a"b', "c,d", "e\nf", ""]) == '"a""b","c,d","e\\nf",""\r\n'

@@ -9,13 +9,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from hookgate.audit.lag import lag_of
 from hookgate.audit.store.opening import open_store
+from hookgate.audit.store.question import Filter
 from hookgate.commands import app
 from hookgate.commands.stats import sparkline
+from hookgate.commands.tables import table_of
 from tests.support.audited import everyday, shipments, stored, written
 from tests.support.journals import lines
 
@@ -317,3 +321,24 @@ class TestExport:
             store.execute("UPDATE line SET hash = ? WHERE key & 0xFFFFFFF = ?", (b"\x00" * 32, decisions[3]["seq"]))
         store.close()
         assert "1 of them are not what was written" in asked(trail, "export").stderr
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_on_a_terminal_only_the_call_is_cut_to_its_width(made: Path, width: int) -> None:
+    store = open_store(made / "store.sqlite")
+    (row,) = store.search(Filter(outcome="ask"), limit=1).rows
+    store.close()
+    long = msgspec.structs.replace(row, subject="git push " * 50)
+    text = io.StringIO()
+    Console(file=text, width=width).print(table_of([long], terminal=True))
+    _, first, second = text.getvalue().splitlines()
+    assert first.split()[:6] == [
+        *row.time[5:19].split("T"),
+        f"{row.user}{'' if row.verified else '?'}",
+        "Bash",
+        "ask",
+        "ran",
+    ]
+    assert first.rstrip().endswith("…")
+    assert len(first) == width
+    assert second.split()[0] == row.id[:18]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hookgate.audit.shipping.reduced import reduced
@@ -54,7 +54,7 @@ def stored(tmp_path: Path) -> Iterator[Callable[..., Store]]:
         store.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(journal=journals(), wanted=st.lists(PLAIN_FILTERS, min_size=1, max_size=4), limit=st.integers(1, 7))
 def test_a_store_answers_what_plain_python_finds_in_the_same_records(
     journal: list[Shipment], wanted: list[Filter], limit: int

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -224,7 +225,7 @@ async def test_rows_go_when_nothing_was_added_to_their_day_for_so_long_whatever_
     old = shipments([decision(1, time="2026-08-01T10:00:00Z"), service(2, "start", time="2026-08-01T10:00:01Z")])
     new = shipments([decision(3, time="2026-11-22T10:00:00Z")], instance="second")
     now = time.monotonic()
-    monkeypatch.setattr("hookgate.audit.sinks.sqlite.time.monotonic", lambda: now)
+    monkeypatch.setattr("hookgate.audit.sinks.sqlite.time", SimpleNamespace(monotonic=lambda: now))
     sink = SqliteSink(path, retention_days=30)
     await sink.open()
     await sink.send(old)

@@ -109,9 +109,8 @@ class ShipListener:
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._registry = CollectorRegistry()
-        self.metrics = ShipMetrics(self._registry)
-        Info("hookgate_build", "Version of Hookgate.", registry=self._registry).info({"version": __version__})
+        self.metrics = ShipMetrics(CollectorRegistry())
+        Info("hookgate_build", "Version of Hookgate.", registry=self.metrics.registry).info({"version": __version__})
 
     def take(self, status: Status) -> None:
         """Takes over how the shippers are doing."""
@@ -136,7 +135,7 @@ class ShipListener:
 
     async def _exposition(self, _: web.Request) -> web.Response:
         return web.Response(
-            body=generate_latest(self._registry),
+            body=generate_latest(self.metrics.registry),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 

@@ -78,7 +78,7 @@ def _configuration(port: int, admin_port: int, *, observe: bool, state: Path) ->
         {
             # Filled in when the PDP has its socket.
             "pdp": {"address": "unix:pending"},
-            "server": {"port": port, "linger_seconds": 0.1, "grace_seconds": 5},
+            "server": {"port": port, "linger_seconds": 0.1, "grace_seconds": 2.5},
             "admin": {"port": admin_port},
             "mode": "observe" if observe else "enforce",
             "audit": {"directory": str(state / "audit")},

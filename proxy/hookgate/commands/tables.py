@@ -34,7 +34,7 @@ def screen() -> Console:
 
 def table_of(rows: Iterable[Row], *, terminal: bool) -> Table:
     """Gives the table of some decisions. On a terminal the id is shortened, and stands with the reason below the subject."""
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim", expand=terminal)
     table.add_column("time", no_wrap=True)
     table.add_column("user", no_wrap=True, overflow="ellipsis")
     table.add_column("tool", no_wrap=True, overflow="ellipsis", style="bold")

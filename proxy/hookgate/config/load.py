@@ -76,7 +76,14 @@ def parse(tree: Any, environ: Mapping[str, str] = os.environ, source: str = "con
 
 def schema() -> dict[str, Any]:
     """Gives the JSON Schema (2020-12) of a configuration file."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Config)}
+    made = msgspec.json.schema(Config)
+    for section in made["$defs"].values():
+        for name, setting in section.get("properties", {}).items():
+            # OpenAPI's word, which JSON Schema does not know; `enum` tells the kinds apart.
+            setting.get("items", {}).pop("discriminator", None)
+            if name == "type":
+                setting["description"] = "Which kind this section is of."
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 
 class _UniqueKeys(yaml.SafeLoader):

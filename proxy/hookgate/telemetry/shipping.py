@@ -46,6 +46,7 @@ class ShipMetrics:
     """What shippers do, each a label. Counters go on over restarts of the process that they come from."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
         self.up = Gauge(
             "hookgate_ship_up",
             "1 while the shipping process reports, and where this service starts none.",

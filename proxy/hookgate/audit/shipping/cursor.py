@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from hookgate.audit.segments import sync_directory
+from hookgate.audit.draft import write_whole
 
 DIRECTORY = "cursors"
 _MAX_BYTES = 65536
@@ -71,15 +71,3 @@ def save_cursor(directory: Path, shipper: str, cursor: Cursor) -> None:
             stream.write(content)
             stream.truncate()
             os.fsync(stream.fileno())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Makes or replaces a file that only its owner may read, on the disk when it returns. Raises OSError."""
-    draft = path.with_name(path.name + ".new")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(file)
-    draft.replace(path)
-    sync_directory(path.parent)

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from hookgate.audit.draft import write_whole
 from hookgate.audit.record import now
-from hookgate.audit.shipping.cursor import write_whole
 from hookgate.ids import uuid7
 
 DIRECTORY = "notes"

@@ -180,7 +180,7 @@ def _denied(database: Database, wanted: Filter, since: int, until: int, top: int
     where = _during(database, wanted, since, until)
     where.add(f"d.{DENIED}")
     what = "CASE WHEN d.tool = '' THEN d.event ELSE d.tool END"
-    using = database.use("decision_denied") if _is_period(wanted) else ""
+    using = database.use(_denied_index(wanted))
     sql = (
         f"SELECT {what}, d.subject, count(*) FROM decision d{using}{where.where()}"  # noqa: S608 (values are bound)
         f" GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT {top}"
@@ -195,12 +195,17 @@ def _denying_sessions(database: Database, wanted: Filter, since: int, until: int
     where = _during(database, wanted, since, until)
     where.add(f"d.{DENIED}")
     where.add("d.session_id <> ''")
-    using = database.use("decision_denied") if _is_period(wanted) else ""
+    using = database.use(_denied_index(wanted))
     sql = (
         f"SELECT d.session_id, count(*) FROM decision d{using}{where.where()}"  # noqa: S608 (values are bound)
         f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {top}"
     )
     return tuple(Count(name=name, count=number) for name, number in database.rows(sql, where.values))
+
+
+def _denied_index(wanted: Filter) -> str:
+    """A user or a session has fewer decisions than there are denials."""
+    return "decision_denied" if wanted.session_id is None and wanted.user is None else index_for(wanted)
 
 
 def _violations(database: Database, wanted: Filter, top: int) -> tuple[Count, ...]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -129,9 +130,11 @@ async def connect(
 
 
 def name_of(url: str, schema: str) -> str:
-    """Gives what a store is called where people read it: no user, no password."""
-    place = url.partition("://")[2].partition("?")[0].rpartition("@")[2]
-    return f"postgresql://{place} (schema {schema})"
+    """Gives what a store is called where people read it: no user, no password, also where a password was not escaped."""
+    parts = urlsplit(url)
+    if "@" in parts.path + parts.query + parts.fragment:
+        return f"PostgreSQL (schema {schema})"
+    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path} (schema {schema})"
 
 
 def said(error: Exception) -> str:
@@ -142,6 +145,8 @@ def said(error: Exception) -> str:
         return f"{about}: {_line(error)}" if state[:2] in _ITS_OWN else about
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if type(error) is ValueError:
+        return "its URL can't be read: characters such as @, / and ? in a password are written %40, %2F and %3F"
     if isinstance(error, OSError):
         return error.strerror or _line(error) or type(error).__name__
     return (
