@@ -35,7 +35,7 @@ def doctor(
     guard: Annotated[
         list[Path] | None, typer.Option(help="A further file or directory that the guard rests on; may be repeated.")
     ] = None,
-    send: Annotated[bool, typer.Option("--send/--no-send", help="Send the test hook.")] = True,
+    no_send: Annotated[bool, typer.Option("--no-send", help="Send no test hook.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look at the settings that Claude Code would use here, say what they leave open, and send a harmless test hook with the very
@@ -49,7 +49,7 @@ def doctor(
     findings = examine(found)
     guarded = [] if settings else [file.path for file in files if file.is_managed]
     findings += power_over([*guarded, *GUARD_FILES, *(guard or ())])
-    probed = _probe(found, project) if send else None
+    probed = None if no_send else _probe(found, project)
     if probed is not None and found.asking is not None:
         findings += findings_of(probed, found.asking.url)
     findings.sort(key=lambda finding: (finding.kind.severity is Severity.WARNING, finding.kind.value, finding.place))
