@@ -147,7 +147,7 @@ def grid(loads: list[Load]) -> Grid:
         "records",
         "peak, MB",
     )
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for load in loads:
         taken = sorted(load.seconds)
         errors = ", ".join(f"{name} {count}" for name, count in sorted(load.errors.items())) or "none"
