@@ -53,6 +53,23 @@ def test_one_that_closes_its_end_has_no_owner_and_is_not_taken_for_root(
 
 
 @WAYS
+@pytest.mark.parametrize("server", ["127.0.0.1", "::"])
+@pytest.mark.parametrize("client", ["127.0.0.1", "::ffff:127.0.0.1"])
+def test_an_address_in_the_other_kinds_form_is_the_same_address(
+    server: str, client: str, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockdiag, "_by_netlink", way)
+    both = {"family": socket.AF_INET6, "dualstack_ipv6": True} if ":" in server else {"family": socket.AF_INET}
+    with socket.create_server((server, 0), **both) as listening:  # type: ignore[arg-type]
+        address = (client, listening.getsockname()[1])
+        family = socket.AF_INET6 if ":" in client else socket.AF_INET
+        with socket.socket(family) as connecting:
+            connecting.connect(address)
+            with listening.accept()[0] as accepted:
+                assert told(Transport(accepted)) == Connection("127.0.0.1", is_local=True, uid=os.getuid())
+
+
+@WAYS
 def test_who_listens_on_the_clients_port_is_somebody_else(way: Way) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as ours:
         # The kernel, asked for a connection that is not there, gives the listener.

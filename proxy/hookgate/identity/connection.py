@@ -47,10 +47,16 @@ def connection_of(transport: asyncio.BaseTransport) -> Connection:
         sock = transport.get_extra_info("socket")
         uid = _unix_uid(sock) if sock is not None else None
         return Connection(is_local=sock is not None, uid=uid, certificate=certificate)
-    remote = str(peer[0])
-    is_local = ip_address(remote.partition("%")[0]).is_loopback
-    uid = sockdiag.owner((remote, peer[1]), (own[0], own[1])) if is_local else None
+    remote = _plain(peer[0])
+    is_local = ip_address(remote).is_loopback
+    uid = sockdiag.owner((remote, peer[1]), (_plain(own[0]), own[1])) if is_local else None
     return Connection(remote, is_local, uid, certificate)
+
+
+def _plain(host: str) -> str:
+    """An IPv4 address that a listener for both kinds has in IPv6's form is that IPv4 address."""
+    address = ip_address(host.partition("%")[0])
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _unix_uid(sock: socket.socket) -> int | None:

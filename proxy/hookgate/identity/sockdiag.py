@@ -54,8 +54,13 @@ def stranger(proc: Path = Path("/proc")) -> int | None:
 
 
 def _packed(host: str) -> bytes:
-    address = ip_address(host.partition("%")[0])
-    return address.packed.ljust(16, b"\0")
+    return ip_address(host.partition("%")[0]).packed.ljust(16, b"\0")
+
+
+def _mapped(address: Address) -> Address | None:
+    """Gives an IPv4 address as a socket of IPv6 has it that speaks to it (RFC 4291, 2.5.5.2)."""
+    host, port = address
+    return (f"::ffff:{host}", port) if isinstance(ip_address(host.partition("%")[0]), IPv4Address) else None
 
 
 def _by_netlink(client: Address, server: Address) -> int | None:
@@ -72,14 +77,23 @@ def _by_netlink(client: Address, server: Address) -> int | None:
     state = _STATE.unpack_from(answer, at)[1]
     at += _STATE.size
     # Where nothing is connected so, the kernel gives a socket that listens on the client's port: somebody else's.
-    exact = answer[at : at + _ID.size] == identity
+    identities = {identity}
+    if (mapped := _mapped(client)) and (own := _mapped(server)):
+        identities.add(_ID.pack(client[1], server[1], _packed(mapped[0]), _packed(own[0])))
+    exact = answer[at : at + _ID.size] in identities
     _, _, _, uid, inode = _OWNER.unpack_from(answer, at + _ID.size + len(_ANY))
     return uid if exact and state == _ESTABLISHED and inode else None
 
 
 def _by_table(client: Address, server: Address) -> int | None:
     """Where a sandbox has no netlink: proc(5), /proc/net/tcp."""
-    name = "tcp" if isinstance(ip_address(client[0].partition("%")[0]), IPv4Address) else "tcp6"
+    if (mapped := _mapped(client)) and (own := _mapped(server)):
+        found = _in_table("tcp", client, server)
+        return found if found is not None else _in_table("tcp6", mapped, own)
+    return _in_table("tcp6", client, server)
+
+
+def _in_table(name: str, client: Address, server: Address) -> int | None:
     wanted = [_written(client), _written(server), "01"]
     for line in Path("/proc/net", name).read_text(encoding="ascii").splitlines()[1:]:
         fields = line.split()
