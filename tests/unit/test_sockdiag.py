@@ -60,7 +60,7 @@ def test_an_address_in_the_other_kinds_form_is_the_same_address(
 ) -> None:
     monkeypatch.setattr(sockdiag, "_by_netlink", way)
     both = {"family": socket.AF_INET6, "dualstack_ipv6": True} if ":" in server else {"family": socket.AF_INET}
-    with socket.create_server((server, 0), **both) as listening:  # type: ignore[arg-type]
+    with socket.create_server((server, 0), **both) as listening:
         address = (client, listening.getsockname()[1])
         family = socket.AF_INET6 if ":" in client else socket.AF_INET
         with socket.socket(family) as connecting:
