@@ -16,6 +16,8 @@ _CALLER_SHARE = 2
 @dataclass(slots=True)
 class _Caller:
     slots: asyncio.Semaphore
+    #: Its own heavy ones must not hold its share while they wait for each other: its small ones would wait behind them.
+    heavy: asyncio.Semaphore
     #: Requests that hold a slot or wait for one; without any, the entry goes.
     requests: int = 0
 
@@ -40,10 +42,17 @@ class Slots:
         """Waits for a slot and holds it. Who waits for its own share holds nothing that others wait for."""
         entry = self._callers.get(caller)
         if entry is None:
-            entry = self._callers[caller] = _Caller(asyncio.Semaphore(self._for_one))
+            entry = self._callers[caller] = _Caller(
+                asyncio.Semaphore(self._for_one), asyncio.Semaphore(max(1, self._for_one // _HEAVY_SHARE))
+            )
         entry.requests += 1
         try:
-            async with entry.slots, self._heavy if heavy else nullcontext(), self._all:
+            async with (
+                entry.heavy if heavy else nullcontext(),
+                entry.slots,
+                self._heavy if heavy else nullcontext(),
+                self._all,
+            ):
                 yield
         finally:
             entry.requests -= 1
