@@ -325,6 +325,10 @@ class Gate:
             self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
         return sent
 
+    def unrecorded(self) -> None:
+        """Takes note of an answer that has no record."""
+        self._journal.lost(outcome=Outcome.ERROR.value)
+
     def undelivered(self, decision_id: str) -> None:
         """Takes note that a client had gone before its answer was sent."""
         self._metrics.undelivered.inc()

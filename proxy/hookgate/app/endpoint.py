@@ -124,9 +124,10 @@ class HookEndpoint:
         if isinstance(response, HookResponse) and response.decision_id:
             self._terms.gate.undelivered(response.decision_id)
 
-    @staticmethod
-    def last_resort() -> web.Response:
-        """Gives the answer that needs nothing else to work."""
+    def last_resort(self) -> web.Response:
+        """Gives the answer that needs nothing else to work; for want of a record it is counted in the journal's gap."""
+        with contextlib.suppress(Exception):
+            self._terms.gate.unrecorded()
         response = HookResponse(_LAST_RESORT)
         response.force_close()
         return response
