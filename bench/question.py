@@ -15,7 +15,8 @@ from hookgate.config.tree import Pdp
 from hookgate.facts import facts_of
 from hookgate.hooks.decode import Reader
 from hookgate.hooks.event import event_from
-from hookgate.identity.headers import principal_from
+from hookgate.identity.chain import Chain
+from hookgate.identity.connection import UNKNOWN
 from hookgate.pdp.question import question_for
 from hookgate.pdp.request import encode
 
@@ -56,7 +57,7 @@ def _encoded(payload: Payload, *, cut: bool) -> bytes:
     event = event_from(asyncio.run(reader_for(config, cut=cut).read(payload.body)))
     question = question_for(
         event,
-        principal_from(HEADERS, config.identity),
+        asyncio.run(Chain(config.identity).principal(HEADERS, UNKNOWN)),
         facts_of(event),
         config.pdp,
         scope="",

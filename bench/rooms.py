@@ -1,6 +1,7 @@
 """What each step of a decision costs, inside one process: the steps are the service's own, the PDP is the real one."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -30,7 +31,9 @@ from hookgate.gate import Gate
 from hookgate.hooks.answer import render
 from hookgate.hooks.event import event_from
 from hookgate.hooks.verdict import verdict_of
-from hookgate.identity.headers import principal_from, scope_from
+from hookgate.identity.chain import Chain
+from hookgate.identity.connection import UNKNOWN
+from hookgate.identity.headers import scope_from
 from hookgate.identity.rollout import mode_for
 from hookgate.ids import uuid7
 from hookgate.pdp.canary import Canary
@@ -96,7 +99,8 @@ async def _steps(
     reader = reader_for(config)
     read = await reader.read(payload.body)
     event = event_from(read)
-    principal = principal_from(headers, config.identity)
+    identities = Chain(config.identity)
+    principal = await identities.principal(headers, UNKNOWN)
     facts = facts_of(event)
     decision_id = uuid7()
 
@@ -104,7 +108,9 @@ async def _steps(
         return question_for(event, principal, facts, config.pdp, scope="", decision_id=decision_id)
 
     def identify() -> None:
-        principal_from(headers, config.identity)
+        # It waits for nothing, and so ends at once.
+        with contextlib.suppress(StopIteration):
+            identities.principal(headers, UNKNOWN).send(None)
         scope_from(headers, config.pdp.scope, config.pdp.scopes)
         mode_for(principal, config.mode, config.rollout)
 

@@ -57,6 +57,10 @@ def ways_here() -> tuple[Way, ...]:
     return tuple(way for way in Way if way is not Way.H2LOAD or shutil.which("h2load"))
 
 
+#: Past it a server that has answered nothing does not answer.
+_LONGEST_H2LOAD_SECONDS = 10.0
+
+
 def ways_for(asked: Asked, ways: tuple[Way, ...]) -> tuple[Way, ...]:
     """Leaves out what is no other way for this question: uncut, where Hookgate cuts nothing."""
     return tuple(way for way in ways if way is not Way.HTTP_UNCUT or asked.uncut != asked.json)
@@ -89,9 +93,14 @@ async def measure(
 async def _h2load(target: GrpcTarget, callers: int, seconds: float, clock: "_Clock") -> Sample:
     program = shutil.which("h2load")
     assert program is not None
-    clock.mark()
-    seen = await grpc_load.run_h2load(program, target, callers, seconds)
-    clock.mark()
+    while True:
+        clock.restart()
+        seen = await grpc_load.run_h2load(program, target, callers, seconds)
+        clock.mark()
+        # It ends on time, also where nothing was answered by then.
+        if seen.taken_seconds or seconds >= _LONGEST_H2LOAD_SECONDS:
+            break
+        seconds *= 4
     return _sample(seen.taken_seconds, seen.elapsed_seconds, clock, len(seen.taken_seconds))
 
 
@@ -122,6 +131,11 @@ class _Clock:
             lambda: cpu_seconds(os.getpid()),
         ]
         self._marks: list[list[float]] = []
+
+    def restart(self) -> None:
+        """Forgets earlier marks, and makes the first."""
+        self._marks.clear()
+        self.mark()
 
     def mark(self) -> None:
         self._marks.append([read() for read in self._read])

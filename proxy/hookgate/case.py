@@ -30,6 +30,7 @@ class Case:
     remote: str
     body_bytes: int
     mode: Mode = Mode.ENFORCE
+    peer: str = ""
     origin: Origin = _NOWHERE
     labels: Labels = _NO_LABELS
     level: Level = Level.REDACTED
@@ -100,9 +101,11 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         roles=principal.roles if principal else (),
         source=principal.source.value if principal else "",
         verified=principal.verified if principal else False,
+        claimed_user=principal.claimed_user if principal else "",
         attributes=_attributes(principal) if principal else {},
         labels=case.labels.values,
         remote=case.remote,
+        peer=case.peer,
         event=event.name if event else case.spec.name if case.spec else "",
         tool=event.tool if event else "",
         session_id=event.session_id if event else "",
@@ -152,9 +155,24 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
 
 def _attributes(principal: Principal) -> dict[str, object]:
     """Without what has a field of its own."""
-    found: dict[str, object] = {"groups": principal.groups, "claims": principal.claims}
+    found: dict[str, object] = {"groups": principal.groups, "claims": principal.claims, "attributes": principal.known}
     return {name: value for name, value in found.items() if value}
 
 
 def _output(source: str, value: object, error: str) -> OutputRecord:
     return OutputRecord(source, value, error)
+
+
+def about(case: Case) -> dict[str, str]:
+    """Gives what a caller may know of itself: whom it was taken for, and what came of its request."""
+    principal = case.principal
+    return {
+        "decision": case.id,
+        "user": principal.id if principal else "",
+        "roles": ", ".join(principal.roles) if principal else "",
+        "source": principal.source.value if principal else "",
+        "verified": str(principal.verified if principal else False).lower(),
+        "mode": case.mode.value,
+        "outcome": case.outcome.value,
+        "error": case.error.value if case.error else "",
+    }

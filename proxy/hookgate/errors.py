@@ -29,6 +29,11 @@ class ErrorKind(StrEnum):
     meaning: str
 
     REQUEST_MALFORMED = "request_malformed", Side.CALLER, "The HTTP request could not be read (framing or headers)."
+    REQUEST_FOREIGN = (
+        "request_foreign",
+        Side.CALLER,
+        "A web page sent the request, or it names a host that is not ours.",
+    )
     PATH_UNKNOWN = "path_unknown", Side.CALLER, "The hook was sent to a path that Hookgate does not serve."
     METHOD_UNKNOWN = "method_unknown", Side.CALLER, "Hooks are sent by POST."
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported", Side.CALLER, "The body is not declared as application/json."
@@ -41,6 +46,17 @@ class ErrorKind(StrEnum):
     TOOL_INVALID = "tool_invalid", Side.CALLER, "tool_name or tool_input is missing or of the wrong type."
     SCOPE_UNKNOWN = "scope_unknown", Side.CALLER, "X-Cerbos-Scope names a scope that is not in pdp.scopes."
     IDENTITY_INVALID = "identity_invalid", Side.CALLER, "A credential or identity header is there but not valid."
+    IDENTITY_REQUIRED = (
+        "identity_required",
+        Side.CALLER,
+        "Nothing verifies the user, and identity.require_verified or the list of sources demands it.",
+    )
+    # The caller's, too: who picks the token picks the issuer and the key that are asked for.
+    IDENTITY_UNAVAILABLE = (
+        "identity_unavailable",
+        Side.CALLER,
+        "A credential can't be checked: its issuer's keys can't be had.",
+    )
     PDP_TOO_LARGE = "pdp_too_large", Side.CALLER, "The request is larger than the PDP accepts."
     PDP_INVALID = "pdp_invalid", Side.CALLER, "The PDP refused the request as invalid."
     OVERLOADED = "overloaded", Side.LOAD, "No free slot for a decision within the deadline."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hookgate.errors import GateError
+from hookgate.identity.connection import UNKNOWN, Connection
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.request import Question
 
@@ -22,6 +23,8 @@ class HookRequest:
     body: bytes | bytearray = b""
     remote: str = ""
     fault: GateError | None = None
+    #: What the connection tells of who is at its other end.
+    connection: Connection = UNKNOWN
 
 
 class Pdp(Protocol):
@@ -44,7 +47,8 @@ class Trail(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer's bytes, and the decision that they belong to."""
+    """An answer's bytes, and the decision that they belong to. `told` is what the caller asked about itself."""
 
     data: bytes
     decision_id: str
+    told: Mapping[str, str] = field(default_factory=dict)

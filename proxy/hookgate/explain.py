@@ -11,6 +11,7 @@ import structlog
 
 from hookgate.audit.record import Record
 from hookgate.config import Config
+from hookgate.config.identity import DefaultSource, Directory, HeadersSource, Identity
 from hookgate.exchange import HookRequest, Pdp
 from hookgate.gate import Gate
 from hookgate.pdp.canary import Canary
@@ -28,6 +29,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 async def explain(body: bytes, headers: Mapping[str, str], config: Config, pdp: Pdp) -> Explanation:
     """Decides about one payload as the service would, and writes nothing."""
+    config = msgspec.structs.replace(config, identity=_as_told(config.identity))
     asked: list[dict[str, Any]] = []
     records: list[Record] = []
     listener = _Listener(pdp, asked)
@@ -44,6 +46,16 @@ async def explain(body: bytes, headers: Mapping[str, str], config: Config, pdp: 
     )
     await gate.decide(HookRequest(asyncio.get_running_loop().time(), time.perf_counter(), headers, body))
     return Explanation(asked, records[0])
+
+
+def _as_told(identity: Identity) -> Identity:
+    """Who is asked about is told by headers here, and nobody need prove it."""
+    return msgspec.structs.replace(
+        identity,
+        sources=(HeadersSource(), DefaultSource()),
+        require_verified=False,
+        directory=Directory(file=identity.directory.file, allow_unverified=True),
+    )
 
 
 class _Listener:

@@ -1,7 +1,7 @@
 """The way of one request: the steps in order, the one deadline, and what happens when a step fails."""
 
 import asyncio
-import contextlib
+import copy
 import time
 from collections.abc import Callable
 
@@ -10,7 +10,8 @@ import structlog
 from hookgate.audit.error import JournalError
 from hookgate.audit.reconcile import Calls
 from hookgate.audit.record import Origin, Record
-from hookgate.case import Case
+from hookgate.case import Case, about
+from hookgate.client.telling import ASKING
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
 from hookgate.exchange import HookRequest, Pdp, Reply, Trail
@@ -22,7 +23,8 @@ from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Opinion
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
 from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
-from hookgate.identity.headers import labels_from, principal_from, scope_from
+from hookgate.identity.chain import Chain
+from hookgate.identity.headers import labels_from, scope_from
 from hookgate.identity.principal import Principal
 from hookgate.identity.rollout import mode_for
 from hookgate.ids import uuid7
@@ -31,6 +33,7 @@ from hookgate.pdp.canary import Canary
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
 from hookgate.recorder import Recorder
+from hookgate.slots import Slots
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.tally import Tally
 
@@ -55,29 +58,26 @@ class Gate:
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
         canary: Canary,
+        identities: Chain | None = None,
         key: bytes = b"",
         origin: Origin = Origin(),  # noqa: B008 (frozen)
         calls: Calls | None = None,
         observe: Callable[[Record], None] = lambda record: None,
     ) -> None:
-        self._config = config
         self._pdp = pdp
         self._journal = journal
         self._metrics = metrics
         self._log = log
         self._canary = canary
+        self._identities = identities or Chain(config.identity)
         self._tally = Tally(metrics, log)
         self._observe = observe
-        self._slots = asyncio.Semaphore(config.decision.max_in_flight)
-        #: What is made of a body that is not light takes up to a megabyte, and is held until the PDP has answered.
-        self._heavy_slots = asyncio.Semaphore(max(1, config.decision.max_in_flight // 4))
         self._turn = Turn()
-        self._reader = Reader(
-            values=config.limits.values,
-            cut_bytes=config.limits.tool_response_bytes,
-            whole_bytes=config.pdp.max_request_bytes,
-            turn=self._turn,
-        )
+        #: With their scope: one scope may lack a policy that another has.
+        self._kinds_with_policy: set[tuple[str, str]] = set()
+        self._limits: set[asyncio.Timeout] = set()
+        self._under_way: set[str] = set()
+        self._slots = Slots(config.decision)
         self._recorder = Recorder(
             config.audit,
             journal=journal,
@@ -88,10 +88,31 @@ class Gate:
             origin=origin,
             calls=calls,
         )
-        #: With their scope: one scope may lack a policy that another has.
-        self._kinds_with_policy: set[tuple[str, str]] = set()
-        self._limits: set[asyncio.Timeout] = set()
-        self.in_flight = 0
+        self._adopt(config)
+
+    def _adopt(self, config: Config) -> None:
+        self._config = config
+        self._identities = self._identities.successor(config.identity)
+        self._reader = Reader(
+            values=config.limits.values,
+            cut_bytes=config.limits.tool_response_bytes,
+            whole_bytes=config.pdp.max_request_bytes,
+            turn=self._turn,
+        )
+
+    def successor(self, config: Config) -> "Gate":
+        """Gives a gate that decides by another configuration and shares all else with this one. Whatever this one has under
+        way ends by the configuration that it began with."""
+        new = copy.copy(self)
+        if config.decision != self._config.decision:
+            new._slots = Slots(config.decision)  # noqa: SLF001 (a copy of our own)
+        new._adopt(config)  # noqa: SLF001 (likewise)
+        return new
+
+    @property
+    def in_flight(self) -> int:
+        """Decisions under way, whichever configuration they began with."""
+        return len(self._under_way)
 
     def time_to_decide(self, received: float) -> float:
         """Gives the time by which a decision must be made, so that its record can still be written within the deadline."""
@@ -105,16 +126,17 @@ class Gate:
 
     async def decide(self, request: HookRequest) -> Reply:
         """Gives the answer to one request. Never raises, never takes longer than the deadline, writes the record first."""
-        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body), origin=self._recorder.origin)
-        self.in_flight += 1
+        peer, origin = request.connection.peer, self._recorder.origin
+        case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body), peer=peer, origin=origin)
+        self._under_way.add(case.id)
         self._metrics.in_flight.set(self.in_flight)
         try:
             intended = await self._intended(case, request)
             sent = intended if case.mode is Mode.ENFORCE else EMPTY
             sent = await self._recorded(case, request, intended, sent)
-            return Reply(sent.encode(), case.id)
+            return Reply(sent.encode(), case.id, about(case) if ASKING in request.headers else {})
         finally:
-            self.in_flight -= 1
+            self._under_way.discard(case.id)
             self._metrics.in_flight.set(self.in_flight)
 
     async def _intended(self, case: Case, request: HookRequest) -> Answer:
@@ -143,17 +165,25 @@ class Gate:
     async def _steps(self, case: Case, request: HookRequest) -> Answer:
         self._recorder.began(case, request)
         case.labels = labels_from(request.headers)
-        principal = self._identify(case, request)
+        principal, unknown = None, None
+        try:
+            principal = await self._identify(case, request)
+        except GateError as error:
+            # Denied below, once it is known what is denied: the record tells.
+            unknown = error
         if request.fault is not None:
             raise request.fault
         case.waiting_for = ErrorKind.OVERLOADED
-        heavy = len(request.body) > LIGHT_BYTES
-        async with self._heavy_slots if heavy else contextlib.nullcontext(), self._slots:
+        # Nothing vouches for a user who is not verified: one caller could be as many as it likes.
+        caller = f"user {principal.id}" if principal and principal.verified else f"peer {request.remote}"
+        async with self._slots.taken(caller, heavy=len(request.body) > LIGHT_BYTES):
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
             read = await self._reader.read(request.body)
             event = event_from(read)
             case.event, case.spec = event, event.spec
             self._recorder.read(case, request, read.response)
+            if principal is None:
+                raise unknown or GateError(ErrorKind.INTERNAL)
             scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
             if not self._canary.trusted:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
@@ -177,11 +207,14 @@ class Gate:
                 stop_hook_active=event.payload.get("stop_hook_active") is True,
             )
 
-    def _identify(self, case: Case, request: HookRequest) -> Principal:
+    async def _identify(self, case: Case, request: HookRequest) -> Principal:
         """Finds who asks, and so the mode; a principal that can't be established gets the strictest mode."""
         case.mode = mode_for(None, self._config.mode, self._config.rollout)
-        case.principal = principal = principal_from(request.headers, self._config.identity)
-        case.mode = mode_for(principal, self._config.mode, self._config.rollout)
+        case.waiting_for = ErrorKind.IDENTITY_UNAVAILABLE
+        case.principal = principal = await self._identities.principal(request.headers, request.connection)
+        self._identities.demand(principal)
+        if not self._identities.suspects(principal):
+            case.mode = mode_for(principal, self._config.mode, self._config.rollout)
         return principal
 
     async def _ask(self, case: Case, event: HookEvent, principal: Principal, scope: str, deadline: float) -> Decision:
@@ -291,6 +324,10 @@ class Gate:
         if not is_counted:
             self.note("answer", {"decision": case.id, "error": ErrorKind.AUDIT_UNAVAILABLE.value, "answer": sent.body})
         return sent
+
+    def unrecorded(self) -> None:
+        """Takes note of an answer that has no record."""
+        self._journal.lost(outcome=Outcome.ERROR.value)
 
     def undelivered(self, decision_id: str) -> None:
         """Takes note that a client had gone before its answer was sent."""

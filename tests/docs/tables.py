@@ -21,9 +21,11 @@ from hookgate.audit import schema
 from hookgate.audit.finding import FindingKind
 from hookgate.audit.reconcile import Violation
 from hookgate.audit.record import Record
+from hookgate.client.finding import Kind
 from hookgate.client.settings import EVENTS as SENT_EVENTS
 from hookgate.client.settings import LEAST_CLIENT_VERSION, settings_for
 from hookgate.commands import app
+from hookgate.config.change import LIVE
 from hookgate.config.expected import expected
 from hookgate.config.load import ENV_PREFIX, tagged
 from hookgate.config.tree import Config
@@ -279,6 +281,18 @@ def finding_table() -> list[str]:
     return table(["finding", "meaning"], [[f"`{kind.value}`", kind.meaning] for kind in FindingKind])
 
 
+def doctor_table() -> list[str]:
+    """What doctor finds."""
+    rows = [[f"`{kind.value}`", kind.severity.value, kind.meaning, kind.mend] for kind in Kind]
+    return table(["finding", "severity", "meaning", "what to do"], rows)
+
+
+def live_table() -> list[str]:
+    """Settings that count without a restart."""
+    known = [one.path for one in settings()]
+    return [f"- `{path}`" + ("" if path in known else ", all of it") for path in LIVE]
+
+
 def metrics() -> list[MetricWrapperBase]:
     """Gives every metric, in the order of the code."""
     collectors = Metrics().registry._collector_to_names
@@ -406,6 +420,8 @@ MADE: dict[str, Callable[[], list[str]]] = {
     "metrics": metric_table,
     "logs": log_table,
     "commands": command_sections,
+    "doctor": doctor_table,
+    "live": live_table,
 }
 
 _BLOCK = re.compile(r"(<!-- begin: (?P<name>[a-z-]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)

@@ -33,15 +33,19 @@ def paths(tree: Any, path: str = "") -> Iterator[str]:
     """Gives the path of each key that holds no further section."""
     for key, value in tree.items():
         here = f"{path}.{key}" if path else key
-        if isinstance(value, dict) and not here.endswith((".payload", ".headers")):
+        if isinstance(value, dict) and not here.endswith((".payload", ".headers", ".users", ".map")):
             yield from paths(value, here)
             continue
         yield here
         for item in value if isinstance(value, list) else []:
             if isinstance(item, dict):
                 kind = item.get("type", "")
-                known = {one.path for one in tables.settings()}
-                own = {name: f"{here}[{kind}]" for name in item if f"{here}[{kind}].{name}" in known}
+                known = [one.path for one in tables.settings()]
+                own = {
+                    name: f"{here}[{kind}]"
+                    for name in item
+                    if any(f"{one}.".startswith(f"{here}[{kind}].{name}.") for one in known)
+                }
                 for name in item.keys() - {"type"}:
                     yield from paths({name: item[name]}, own.get(name, f"{here}[]"))
 
@@ -59,8 +63,10 @@ def test_the_example_holds_every_setting_with_its_default() -> None:
     assert named == {one.path for one in tables.settings()}
 
 
-def test_the_examples_in_its_comments_can_be_used() -> None:
-    assert len(examples()) == 3
+def test_the_examples_in_its_comments_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    # They name files of yours.
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    assert len(examples()) == 4
     for example in examples():
         parse({"pdp": {"address": "unix:/x"}, **example}, {})
 

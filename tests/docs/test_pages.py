@@ -195,3 +195,19 @@ def test_the_verification_without_hookgate_finds_what_it_should(tmp_path: Path) 
     told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert told.returncode == 1
     assert "does not hold" in told.stderr
+
+
+def test_tests_that_the_page_on_threats_names_are_there() -> None:
+    named = {bit for bit in Page(ROOT / "docs" / "threats.md").inline if bit.startswith("test_")}
+    written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"def (test_\w+)", written))
+    assert len(named) > 50
+    assert sorted(named - there) == []
+
+
+def test_every_threat_on_the_page_is_shown_by_a_test() -> None:
+    rows = [
+        line for line in (ROOT / "docs" / "threats.md").read_text(encoding="utf-8").splitlines() if line[:2] == "| "
+    ]
+    assert len(rows) > 40
+    assert [row for row in rows if "`test_" not in row and "shown by" not in row] == []

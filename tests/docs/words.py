@@ -5,6 +5,8 @@ from hookgate.errors import ErrorKind
 MENDS: dict[ErrorKind, str] = {
     ErrorKind.REQUEST_MALFORMED: "Look for a header over `limits.header_bytes`, a control character in an identity header, or "
     "a proxy in between that changes requests.",
+    ErrorKind.REQUEST_FOREIGN: "The record's `error_detail` says which. Find the page or program; where clients reach Hookgate by a "
+    "name, add it to `server.allowed_hosts`.",
     ErrorKind.PATH_UNKNOWN: "Make the hook's `url` end in `server.path`.",
     ErrorKind.METHOD_UNKNOWN: "Something other than the client speaks to the port; find out what.",
     ErrorKind.CONTENT_TYPE_UNSUPPORTED: "Send `Content-Type: application/json`, as the client does by itself; take out a "
@@ -19,7 +21,9 @@ MENDS: dict[ErrorKind, str] = {
     ErrorKind.EVENT_INVALID: "Something other than the client sends hooks.",
     ErrorKind.TOOL_INVALID: "As above; or a newer client has changed its payload: see the tested versions.",
     ErrorKind.SCOPE_UNKNOWN: "Add the scope to `pdp.scopes`, or mend the header in the client's settings.",
-    ErrorKind.IDENTITY_INVALID: "Shorten the user's name (256 characters) or the list of roles (100 of 256 characters).",
+    ErrorKind.IDENTITY_INVALID: "The record's `error_detail` says what is wrong, never the credential itself: [Identity](identity.md).",
+    ErrorKind.IDENTITY_REQUIRED: "Set up a credential for this client: [Identity](identity.md).",
+    ErrorKind.IDENTITY_UNAVAILABLE: "The log event `keys_failed` says why the issuer's keys can't be fetched.",
     ErrorKind.PDP_TOO_LARGE: "Raise the PDP's `server.advanced.grpc.maxRecvMsgSizeBytes` and `pdp.max_request_bytes` alike.",
     ErrorKind.PDP_INVALID: "The record's `error_detail` has the PDP's words.",
     ErrorKind.OVERLOADED: "Give the PDP more cores or raise `decision.max_in_flight`; find the caller that floods.",
@@ -94,7 +98,16 @@ WHYS: dict[str, str] = {
 
 #: Log events by name.
 LOG_EVENTS: dict[str, str] = {
+    "no_tls": "Hooks come without TLS, and the address is not loopback.",
+    "tls_refused": "A TLS handshake failed, with the address and OpenSSL's reason; `untold` others were refused before without a line of "
+    "their own.",
+    "identity_file_taken": "A file of tokens, keys or users has changed, and counts.",
+    "identity_file_refused": "A file of tokens, keys, users or certificates has changed, and is broken: what it held before still counts.",
+    "identity_header_empty": "A header came whose variable the client had not filled in. At most every 10 minutes for each header.",
+    "keys_failed": "An issuer's keys could not be fetched, and why. Once for each reason in a row.",
+    "keys_fetched": "An issuer's keys can be fetched again.",
     "started": "The listeners are open; with their addresses and the version.",
+    "exposed": "Others can write what Hookgate rests on, or it runs as a user that it should not run as; also at `/readyz`, under `warnings`.",
     "stopping": "SIGTERM or Ctrl-C has come.",
     "stopped": "The end, with the number of requests that could not be answered any more (0, unless the grace period ran out).",
     "decision": "One decision: a warning with `error` and `detail` where none could be made; info for a denial or question; "
@@ -128,8 +141,8 @@ LOG_EVENTS: dict[str, str] = {
     "ship_lagging": "A shipper is more than a minute behind. Once, until it has caught up.",
     "ship_refused": "A sink will never take a record: `shipped` is `reduced` where it took metadata and digest instead, or `nothing`.",
     "ship_skipped": "Lines that a shipper has not delivered and never will: `removed` before it came to them, or `damaged`.",
-    "ship_restarted": "A shipper begins again: its cursor does not fit the journal (`new_chain`, `rewritten`), or is damaged "
-    "(`cursor_damaged`).",
+    "ship_restarted": "A shipper begins again: its cursor does not fit the journal (`new_chain`, `rewritten`) or is damaged "
+    "(`cursor_damaged`), or its store was removed or emptied (`sink_empty`).",
     "ship_not_closed": "A sink could not be closed in order. Nothing is lost by it.",
     "cursor_not_saved": "How far a shipper has come could not be written down: what it delivers comes again after a restart. Once for "
     "a series.",
@@ -139,11 +152,16 @@ LOG_EVENTS: dict[str, str] = {
     "journal_not_read": "The shipping process can't read the journal, so that the lag is not known.",
     "internal": "A fault of Hookgate's own, with the traceback or the exception's type.",
     "library": "A library warned; only its name and the exception's type are kept.",
-    "no_reload": "SIGHUP has come: restart to take a changed configuration.",
+    "config_changed": "A changed configuration counts from here on; with the settings that have changed, and those that wait for a restart.",
+    "config_refused": "A changed configuration has faults, and all stays as it was.",
+    "config_unchanged": "SIGHUP has come, or the file was written again, and nothing in it has changed.",
+    "no_reload": "SIGHUP has come, but there is no file to read again.",
 }
 
 #: Records about the service, by type.
 SERVICE_RECORDS: dict[str, str] = {
+    "tls_refused": "A connection ended in the TLS handshake: from where, and OpenSSL's reason; `untold` others before it have no record, as "
+    "five a second are recorded.",
     "chain_start": "The first line of a chain: its id, its key's id and the public key (32 bytes in hexadecimal).",
     "key_changed": "From here on another key signs. Verification tells it, unless the key is trusted.",
     "journal_repair": "At a start, `cut_bytes` of a torn last line were cut; `damaged_lines` at the end do not hold and were left.",
@@ -153,8 +171,9 @@ SERVICE_RECORDS: dict[str, str] = {
     "retention": "All lines up to `last_seq` were removed, by `age` or for want of room on the `disk`; `last_hash` is the hash of the "
     "last of them, `missed` counts what each shipper had not got. Signed by itself.",
     "start": "Hookgate has started. `config_digest`: keyed digest of all its settings.",
-    "config_changed": "Settings that are not what they were at the last start: their paths, without values; none where it can't be told "
-    "any more what they were.",
+    "config_changed": "Settings that are not what they were, at the last start or before the file was changed: their paths, without "
+    "values; none where it can't be told any more what they were. `waits_for_restart`: those that don't count yet.",
+    "config_refused": "A changed configuration has faults and does not count. `settings`: where they are.",
     "stop": "Hookgate ends. `unanswered`: requests that were cut off.",
     "canary": "What the canary finds has changed.",
     "policy_lost": "An event that had a policy has none any more.",
@@ -167,7 +186,8 @@ SERVICE_RECORDS: dict[str, str] = {
     "digest instead, or `nothing`.",
     "shipper_skipped": "Lines that a shipper will never deliver: `removed` before it came to them, or `damaged`.",
     "shipper_restarted": "A shipper that had come to `last_seq` begins again at `first_seq`: this is another chain (`new_chain`), its "
-    "last line is not there any more (`rewritten`), or its cursor can't be read (`cursor_damaged`).",
+    "last line is not there any more (`rewritten`), its cursor can't be read (`cursor_damaged`), or its store was removed or "
+    "emptied (`sink_empty`).",
 }
 
 #: Labels of the metrics that are always 1 and only say something; their labels are set when the service starts.
@@ -178,12 +198,14 @@ INFO_LABELS: dict[str, tuple[str, ...]] = {
 
 #: Values of the metrics' labels.
 LABELS: dict[str, str] = {
+    "source": "Where the [identity](identity.md) comes from, `none` where nobody could be made out.",
     "event": "The event's name; `unknown` if it is not in the [list](events.md#the-events), `none` if it could not be read.",
     "tool": "A tool of the client; `mcp:SERVER` for the first 50 MCP servers, then `mcp:other`; `other`; empty for an event "
     "without a tool.",
     "record": "The type of a [record](audit.md).",
     "kind": "An [error kind](failure.md#the-kinds).",
     "shipper": "The name of a shipper.",
+    "result": "Of a changed configuration: `taken`, `refused` because of faults, or `unchanged`; of a fetch: `ok` or `failed`.",
     "reason": "Why segments were removed: `age`, or `disk` to make room.",
     "why": "Why a field was [dropped](events.md#what-is-dropped).",
 }

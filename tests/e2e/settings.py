@@ -19,18 +19,20 @@ def hook_settings(
     events: Iterable[str] = COMMON_EVENTS,
     *,
     headers: Mapping[str, str] | None = None,
+    variables: Iterable[str] = (),
     timeout_seconds: float = 20,
     on_failure: str | None = None,
     matcher: str = "*",
     more: Mapping[str, object] | None = None,
 ) -> Settings:
-    """Settings that send these events to `url`; `more` is merged at the top level (permissions, env, …)."""
+    """Settings that send these events to `url`; `variables` may stand in headers, besides USER; `more` is merged at the
+    top level (permissions, env, …)."""
     hook: dict[str, object] = {
         "type": "http",
         "url": url,
         "timeout": timeout_seconds,
         "headers": {"x-claude-user": "${USER}"} | dict(headers or {}),
-        "allowedEnvVars": ["USER"],
+        "allowedEnvVars": ["USER", *variables],
     }
     if on_failure is not None:
         hook["onFailure"] = on_failure

@@ -138,6 +138,7 @@ def fault(name: str, kind: ErrorKind, *pieces: Piece) -> Case:
 
 PATH, METHOD = ErrorKind.PATH_UNKNOWN, ErrorKind.METHOD_UNKNOWN
 CODING, TYPE = ErrorKind.ENCODING_UNSUPPORTED, ErrorKind.CONTENT_TYPE_UNSUPPORTED
+FOREIGN, PLAIN = ErrorKind.REQUEST_FOREIGN, b"Content-Type: text/plain"
 IDENTITY, CUT = ErrorKind.IDENTITY_INVALID, ErrorKind.BODY_INCOMPLETE
 
 #: These reach the handler, and the event can be told from the body.
@@ -170,6 +171,8 @@ READABLE = [
     fault("zstd", CODING, request(SMALL, b"Content-Encoding: zstd")),
     fault("a coding in upper case", CODING, request(SMALL, b"Content-Encoding: GZIP")),
     fault("a coding beyond ASCII", CODING, request(SMALL, b"Content-Encoding: \xff")),
+    fault("a user with a sign that nobody sees", IDENTITY, request(SMALL, "X-Claude-User: Jürgen\u202e".encode())),
+    fault("two users", IDENTITY, request(SMALL, b"X-Claude-User: alex", b"x-claude-user: alex")),
     fault("two codings", CODING, request(SMALL, b"Content-Encoding: identity, gzip")),
     fault(
         "a second field of codings", CODING, request(SMALL, b"Content-Encoding: identity", b"Content-Encoding: gzip")
@@ -188,6 +191,21 @@ READABLE = [
     fault(
         "1,000 roles", IDENTITY, request(SMALL, b"X-Claude-User-Roles: " + b",".join(b"r%d" % n for n in range(1000)))
     ),
+    fault("a page's request", FOREIGN, request(SMALL, b"Origin: https://evil.example")),
+    fault("a page without an origin of its own", FOREIGN, request(SMALL, b"Origin: null")),
+    fault("an empty Origin", FOREIGN, request(SMALL, b"Origin:")),
+    fault("a page that looks like ours", FOREIGN, request(SMALL, b"Origin: http://127.0.0.1:3594")),
+    fault("a fetch from another site", FOREIGN, request(SMALL, b"Sec-Fetch-Site: cross-site")),
+    fault("a fetch from the same site", FOREIGN, request(SMALL, b"Sec-Fetch-Site: same-origin")),
+    fault("a fetch of no-cors", FOREIGN, request(SMALL, b"Origin: https://evil.example", content_type=PLAIN)),
+    fault("a preflight", FOREIGN, request(SMALL, b"Origin: https://evil.example", method=b"OPTIONS")),
+    fault("a rebound name", FOREIGN, request(host=b"Host: evil.example:3594")),
+    fault("another address", FOREIGN, request(host=b"Host: 192.0.2.1:3594")),
+    fault("a name that begins as ours", FOREIGN, request(host=b"Host: localhost.evil.example")),
+    fault("a name behind ours", FOREIGN, request(host=b"Host: 127.0.0.1:3594@evil.example")),
+    fault("a Host that is none", FOREIGN, request(host=b"Host: a b:99999/[")),
+    fault("a Host beyond ASCII", FOREIGN, request(host=b"Host: loc\xe4lhost")),
+    fault("an empty Host", FOREIGN, request(host=b"Host: ")),
     fault("an unknown scope", ErrorKind.SCOPE_UNKNOWN, request(SMALL, b"X-Cerbos-Scope: elsewhere")),
     fault("a scope beyond ASCII", ErrorKind.SCOPE_UNKNOWN, request(SMALL, b"X-Cerbos-Scope: \xff\xfe")),
     fault("a broken chunk behind good ones", CUT, IN_CHUNKS + FIRST_CHUNK, 0.1, b"zz\r\n"),
@@ -212,8 +230,10 @@ SOUND = [
     sound("a host that is no punycode", request(target=b"http://xn--a/ext/claude")),
     sound("a host of too long a label", request(target=b"http://xn--" + b"a" * 300 + b"/ext/claude")),
     sound("a host of escapes", request(target=b"http://%ff/ext/claude")),
-    sound("a Host that is none", request(host=b"Host: a b:99999/[")),
-    sound("an empty Host", request(host=b"Host: ")),
+    sound("a Host on another port", request(host=b"Host: 127.0.0.1:80")),
+    sound("the Host localhost", request(host=b"Host: LocalHost.")),
+    sound("the Host of loopback in IPv6", request(host=b"Host: [::1]:3594")),
+    sound("a fetch of a person's own", request(SMALL, b"Sec-Fetch-Site: none")),
     sound("HTTP/1.0", request(version=b"HTTP/1.0")),
     sound("HTTP/1.0 without a Host", request(version=b"HTTP/1.0", host=None)),
     sound("a content type with parameters", request(content_type=JSON.upper() + b" ; charset=utf-16")),
@@ -226,7 +246,7 @@ SOUND = [
     sound("an empty field", request(SMALL, b"X-Claude-User: ", b"X-Note:")),
     sound("a user in Latin-1", request(SMALL, b"X-Claude-User: J\xfcrgen")),
     sound("roles in Latin-1", request(SMALL, b"X-Claude-User-Roles: p\xe4dagogin,\xff")),
-    sound("a user in UTF-8", request(SMALL, "X-Claude-User: Jürgen\u202e😀".encode())),
+    sound("a user in UTF-8", request(SMALL, "X-Claude-User: Jürgen😀".encode())),
     sound("a length with blanks", request(SMALL, b"Content-Length:   %d  " % len(SMALL), length=False)),
     sound("chunks", request(chunked(SMALL), CHUNKED, length=False)),
     sound("chunks of one byte", request(chunked(SMALL, 1), CHUNKED, length=False)),
@@ -391,7 +411,7 @@ async def test_connect_opens_no_tunnel_to_elsewhere(guard: Guard) -> None:
     assert first.status == b"HTTP/1.1 200 OK"
     assert first.body == b""
     assert second.value()["decision"] == "block"
-    assert [record["error"] for record in guard.records()] == ["method_unknown", "payload_malformed"]
+    assert [record["error"] for record in guard.records()] == ["request_foreign", "payload_malformed"]
 
 
 @pytest.mark.parametrize("target", [b"[::1:443", b"a b:443", b"xn--a:443", b""])
@@ -400,6 +420,17 @@ async def test_a_connect_that_names_nothing_ends_in_a_record_too(guard: Guard, t
     found = await exchange(guard.port, request(b"", method=b"CONNECT", target=target, content_type=None, length=False))
     assert found.status.endswith(b" 200 OK")
     assert len(guard.records()) == 1
+
+
+async def test_a_page_is_told_nothing_by_get_either(guard: Guard) -> None:
+    for refused in (
+        request(b"", method=b"GET", target=b"/", host=b"Host: evil.example"),
+        request(b"", b"Origin: null", method=b"GET"),
+    ):
+        found = await exchange(guard.port, refused)
+        assert b" 403 " in found.status
+        assert b"version" not in found.body
+        assert b"access-control-allow-origin" not in found.fields
 
 
 async def test_get_alone_is_no_hook(guard: Guard) -> None:

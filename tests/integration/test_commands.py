@@ -347,9 +347,11 @@ class TestCheck:
 
     def test_shows_no_control_character(self, configuration: Path) -> None:
         body = payload("PreToolUse.Bash", tool_input={"command": "\x1b[2Jls \u202e \x07"})
-        done = self.check(body, "--config", configuration, "--user", "a\x1b]0;b")
-        assert done.returncode == 0
-        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", done.stdout)
+        # A user of such a name is refused; that too is shown.
+        for user, code in (("alex", 0), ("a\x1b]0;b", 1)):
+            done = self.check(body, "--config", configuration, "--user", user)
+            assert done.returncode == code
+            assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", done.stdout)
 
     def test_without_policies_says_which_are_missing(self, tmp_path: Path) -> None:
         assert_one_line(run("check", stdin=b"{}", cwd=tmp_path), "policies: no such directory of policies")

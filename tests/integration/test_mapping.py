@@ -168,7 +168,13 @@ class TestPrincipal:
     def test_is_the_default_where_no_header_names_one(self, asking: Asking) -> None:
         question = asking()
         assert (question.principal_id, question.roles) == ("claude_user", ["claude_user"])
-        assert question.principal_attr == {"verified": False, "source": "default", "claims": {}}
+        assert question.principal_attr == {
+            "verified": False,
+            "source": "default",
+            "claims": {},
+            "groups": [],
+            "attributes": {},
+        }
 
     @pytest.mark.parametrize("blank", ["", " ", "\t ", " , ,,"])
     def test_a_blank_header_counts_as_absent(self, asking: Asking, blank: str) -> None:
@@ -180,7 +186,13 @@ class TestPrincipal:
     def test_is_the_one_that_the_header_names(self, asking: Asking) -> None:
         question = asking(headers={"x-claude-user": "  alex "})
         assert (question.principal_id, question.roles) == ("alex", ["claude_user"])
-        assert question.principal_attr == {"verified": False, "source": "header", "claims": {}}
+        assert question.principal_attr == {
+            "verified": False,
+            "source": "header",
+            "claims": {},
+            "groups": [],
+            "attributes": {},
+        }
 
     def test_has_its_roles_trimmed_sorted_and_once_each(self, asking: Asking) -> None:
         question = asking(headers={"X-Claude-User-Roles": "staff, engineering,,staff , admin,\tengineering"})
@@ -195,7 +207,9 @@ class TestPrincipal:
     def test_may_have_a_name_beyond_ascii(self, asking: Asking, stand_in: StandInPdp, sent: bytes, name: str) -> None:
         session = str(uuid.uuid4())
         body = json.dumps(payload("PreToolUse.Bash", session_id=session)).encode()
-        head = b"POST /ext/claude HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        head = (
+            b"POST /ext/claude HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        )
         with socket.create_connection(("127.0.0.1", asking.service.port), 10) as client:
             client.sendall(head + b"X-Claude-User: %s\r\nContent-Length: %d\r\n\r\n%s" % (sent, len(body), body))
             answer = b"".join(iter(lambda: client.recv(65536), b""))
@@ -310,7 +324,7 @@ class TestRealPdp:
         assert echo["principal"] == {
             "id": "alex",
             "roles": ["a", "b"],
-            "attr": {"verified": False, "source": "header", "claims": {}},
+            "attr": {"verified": False, "source": "header", "claims": {}, "groups": [], "attributes": {}},
         }
 
     def test_the_configured_version_chooses_the_policy(self, serving: Serving, pdp: Pdp) -> None:

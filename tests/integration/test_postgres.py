@@ -132,6 +132,37 @@ def test_a_call_is_shown_with_all_that_belongs_to_it_and_every_byte_of_it(server
         assert [(span.first, span.last) for span in store.spans()] == [(1, 3)]
 
 
+async def test_a_line_that_comes_with_another_hash_takes_the_place_of_the_old_one(
+    server: PostgresServer, schema: str, connection: Any
+) -> None:
+    old = shipments([decision(1), decision(2, user="lost"), service(3, "canary"), decision(4, user="lost")])
+    late = {"time": "2026-12-01T00:00:00.000000Z"}
+    new = shipments([decision(1), service(12, "canary"), decision(13, **late), decision(14)])
+    await send(server, schema, old, new[:3], new[3:], new)
+    kept = await connection.fetch("SELECT encode(hash, 'hex') FROM line ORDER BY key")
+    assert [row[0] for row in kept] == [one.hash for one in new]
+    replaced = await connection.fetch("SELECT encode(hash, 'hex') FROM replaced ORDER BY key")
+    assert [row[0] for row in replaced] == [one.hash for one in old[1:]]
+    assert await counted(connection) == (4, 3, 3)
+    assert await connection.fetchval("SELECT count(*) FROM service") == 1
+    assert await connection.fetchval("SELECT count(*) FROM tally WHERE name = 'lost' OR count <= 0") == 0
+
+
+async def test_a_schema_that_was_dropped_is_told_to_be_empty(
+    server: PostgresServer, schema: str, connection: Any
+) -> None:
+    made = sink(server, schema)
+    await made.open()
+    await made.send(shipments([decision(1)]))
+    assert await made.holds(INSTANCE)
+    await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+    with pytest.raises(SinkError):
+        await made.holds(INSTANCE)
+    await made.open()
+    assert not await made.holds(INSTANCE)
+    await made.close()
+
+
 async def test_replicas_that_start_and_deliver_at_once_make_one_store(
     server: PostgresServer, schema: str, connection: Any
 ) -> None:
@@ -278,7 +309,9 @@ async def test_no_fault_tells_the_password(server: PostgresServer, schema: str) 
             await asyncio.to_thread(open_store, url, schema=schema)
         for error in (fault, unread):
             assert "hunter2" not in str(error.value)
-            assert str(error.value).startswith(("postgresql://127.0.0.1:", "PostgreSQL (schema"))
+            assert str(error.value).startswith(
+                ("postgresql://127.0.0.1:", "PostgreSQL (schema", "the store's URL can't be read")
+            )
             assert "\n" not in str(error.value)
 
 

@@ -15,10 +15,17 @@ from tests.support.wait import until
 
 
 class Pdp:
-    """One `cerbos server`. `policies` may be edited while it runs: an edit is live after some seconds."""
+    """One `cerbos server`. `policies` may be edited while it runs: an edit is live after some seconds. `key_sets` are the files of
+    keys that it verifies `aux_data` with."""
 
     def __init__(
-        self, policies: Path | None = None, *, strict: bool = True, listen: str = "", tls: dict[str, str] | None = None
+        self,
+        policies: Path | None = None,
+        *,
+        strict: bool = True,
+        listen: str = "",
+        tls: dict[str, str] | None = None,
+        key_sets: dict[str, str] | None = None,
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="pdp-"))
         self.policies = self.directory / "policies"
@@ -35,6 +42,7 @@ class Pdp:
             },
             "engine": {"strictEvaluation": strict},
             "telemetry": {"disabled": True},
+            **({"auxData": {"jwt": {"keySets": _key_sets(key_sets)}}} if key_sets else {}),
             "audit": {"enabled": False},
             "storage": {"driver": "disk", "disk": {"directory": str(self.policies), "watchForChanges": True}},
         }
@@ -102,3 +110,7 @@ class Pdp:
             self.thaw()
             self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _key_sets(files: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"id": name, "local": {"file": file}} for name, file in files.items()]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from hookgate.audit.shipping.courier import Courier
 from hookgate.audit.shipping.cursor import cursor_path, load_cursor
 from hookgate.audit.shipping.notes import NoteWriter, waiting_notes
 from hookgate.audit.shipping.reduced import reduced
-from hookgate.audit.shipping.shipment import Shipment, SinkError, SinkRefusedError
+from hookgate.audit.shipping.shipment import Shipment, Sink, SinkError, SinkRefusedError
+from hookgate.audit.sinks.sqlite import SqliteSink
+from hookgate.audit.store.opening import open_store
 from hookgate.config.shippers import StdoutShipper
+from hookgate.ids import uuid7
 from tests.support.laid import LaidJournal
 from tests.support.sinks import FakeSink, Refuses, away
 
@@ -38,12 +42,12 @@ def journal(tmp_path: Path) -> LaidJournal:
     return LaidJournal(tmp_path)
 
 
-def courier(journal: LaidJournal, sink: FakeSink, patience_seconds: float = 10.0, **options: Any) -> Courier:
+def courier(journal: LaidJournal, sink: Sink, patience_seconds: float = 10.0, **options: Any) -> Courier:
     shipper = StdoutShipper(name="mine", **options)
     return Courier(shipper, journal.directory, sink, structlog.get_logger(), patience_seconds=patience_seconds)
 
 
-async def shipped(journal: LaidJournal, sink: FakeSink, **options: Any) -> Courier:
+async def shipped(journal: LaidJournal, sink: Sink, **options: Any) -> Courier:
     """Ships all that is there."""
     one = courier(journal, sink, **options)
     one.end(is_closed=True)
@@ -234,6 +238,38 @@ class TestASinkThatFails:
         assert one.status(0).error.isprintable()
 
 
+class TestAStoreThatIsEmpty:
+    async def test_gets_the_whole_journal_also_where_nothing_new_has_come(self, journal: LaidJournal) -> None:
+        journal.fill(9)
+        path = journal.directory / "store.sqlite"
+        await shipped(journal, SqliteSink(path))
+        for left in journal.directory.glob("store.sqlite*"):
+            left.unlink()
+        await shipped(journal, SqliteSink(path))
+        with closing(open_store(path)) as store:
+            assert [(one.first, one.last) for one in store.spans()] == [(1, 10)]
+        detail = {"shipper": "mine", "why": "sink_empty", "first_seq": 1, "last_seq": 10}
+        assert notes(journal) == [("shipper_restarted", detail)]
+        await shipped(journal, SqliteSink(path))
+        assert len(notes(journal)) == 1
+
+    async def test_is_noticed_when_it_is_removed_while_it_is_filled(self, journal: LaidJournal) -> None:
+        journal.fill(9)
+        path = journal.directory / "store.sqlite"
+        one = courier(journal, SqliteSink(path))
+        running = asyncio.create_task(one.run())
+        await until(lambda: one.status(10).lag_records == 0)
+        for left in journal.directory.glob("store.sqlite*"):
+            left.unlink()
+        journal.fill(1)
+        await until(lambda: notes(journal))
+        one.end(is_closed=True)
+        async with asyncio.timeout(20):
+            await running
+        with closing(open_store(path)) as store:
+            assert [(span.first, span.last) for span in store.spans()] == [(1, 11)]
+
+
 class TestARecordThatIsRefused:
     @settings(max_examples=12)
     @given(bad=st.sets(st.integers(2, 30), max_size=8), size=st.integers(1, 40))
@@ -376,12 +412,19 @@ class TestNotes:
         for number in range(6):
             writer.note("shipper_refused", {"seq": number})
         waiting = waiting_notes(tmp_path)
-        assert [note.detail for _, note in waiting if note] == [{"seq": 0}, {"seq": 1}, {"seq": 2}]
+        # Those of one millisecond come in any order.
+        assert sorted(note.detail["seq"] for _, note in waiting if note) == [0, 1, 2]
         assert {path.stat().st_mode & 0o777 for path, _ in waiting} == {0o600}
         for path, _ in waiting:
             path.unlink()
         writer.note("shipper_refused", {"seq": 6})
         assert [note.detail for _, note in waiting_notes(tmp_path) if note] == [{"seq": 6, "left_out": 3}]
+
+    def test_are_files_and_no_other_thing_of_such_a_name(self, tmp_path: Path) -> None:
+        writer = NoteWriter(tmp_path)
+        writer.note("shipper_refused", {"seq": 1})
+        (tmp_path / "notes" / f"{uuid7()}.json").mkdir()
+        assert [note.detail for _, note in waiting_notes(tmp_path) if note] == [{"seq": 1}]
 
     def test_are_no_more_than_some_a_minute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("hookgate.audit.shipping.notes.MAX_A_MINUTE", 4)

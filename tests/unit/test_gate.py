@@ -157,9 +157,8 @@ REQUESTS = {
 
 async def test_a_recorded_call_is_asked_about_recorded_and_answered(recording: Recorded) -> None:
     stage = Stage(DENY)
-    reply = await stage.reply(
-        recording.body, recording.headers | {"X-Claude-User": "alex", "X-Claude-User-Roles": "b,a"}
-    )
+    sent = {name: value for name, value in recording.headers.items() if not name.lower().startswith("x-claude-user")}
+    reply = await stage.reply(recording.body, sent | {"X-Claude-User": "alex", "X-Claude-User-Roles": "b,a"})
     (asked,) = stage.pdp.asked
     assert (asked.kind, asked.action) == (recording.event, recording.tool or "event")
     assert (asked.principal_id, asked.roles) == ("alex", ("a", "b"))
@@ -472,7 +471,6 @@ async def test_a_scope_that_is_not_listed_is_the_callers_error() -> None:
 
 
 STEPS = [
-    "principal_from",
     "scope_from",
     "mode_for",
     "event_from",
@@ -604,6 +602,9 @@ async def test_where_records_are_not_required_a_lost_one_counts_as_what_was_deci
     assert stage.trail.outcomes == ["allow"]
 
 
+TWO = {"max_in_flight": 2, "max_in_flight_per_principal": 2}
+
+
 async def test_beyond_the_bound_decisions_wait_for_a_slot_and_then_are_overloaded() -> None:
     go = asyncio.Event()
 
@@ -611,7 +612,7 @@ async def test_beyond_the_bound_decisions_wait_for_a_slot_and_then_are_overloade
         await go.wait()
         return ALLOW
 
-    stage = Stage(wait, config=bounded(0.5, decision={"max_in_flight": 2}, on_error="pass"))
+    stage = Stage(wait, config=bounded(0.5, decision=TWO, on_error="pass"))
     running = [asyncio.create_task(stage.answer(BASH)) for _ in range(2)]
     await once(lambda: len(stage.pdp.asked) == 2)
     # One that came in long ago has hardly any time left to wait for a slot.
@@ -693,3 +694,38 @@ async def test_stop_is_kept_going_by_an_output_that_says_so_and_not_when_it_is_a
     assert (await stage.answer(payload("Stop", stop_hook_active=False)))["decision"] == "block"
     assert await stage.answer(payload("Stop", stop_hook_active=True)) == {}
     assert stage.record["unenforceable"]
+
+
+VERIFYING = {
+    "sources": [{"type": "peer", "users": {"0": "root@example.com"}}, {"type": "headers"}, {"type": "default"}]
+}
+
+
+async def test_nobody_in_particular_is_not_let_into_the_group_that_is_only_observed() -> None:
+    rollout = [
+        {"mode": "observe", "users": ["claude_user"], "allow_unverified": True},
+        {"mode": "enforce", "users": ["x"]},
+    ]
+    stage = Stage(DENY, config={"mode": "observe", "rollout": rollout})
+    assert await stage.answer(BASH) == {}
+    stage = Stage(DENY, config={"mode": "observe", "rollout": rollout, "identity": VERIFYING})
+    assert strength("PreToolUse", await stage.answer(BASH)) == "deny"
+
+
+@pytest.mark.parametrize("on_error", ["deny", "ask", "pass"])
+async def test_who_is_not_verified_is_denied_where_that_is_required_and_recorded_with_the_call(on_error: str) -> None:
+    stage = Stage(ALLOW, config={"identity": {**VERIFYING, "require_verified": True}, "on_error": on_error})
+    for headers in ({}, {"X-Claude-User": "root"}):
+        body = await stage.answer(BASH, headers)
+        assert strength("PreToolUse", body) == "deny"
+        assert "loopback" in json.dumps(body)
+        assert (stage.record["error"], stage.record["tool"]) == ("identity_required", "Bash")
+    assert stage.record["user"] == "root"
+    assert stage.pdp.asked == []
+
+
+async def test_the_payload_names_neither_user_nor_roles() -> None:
+    stage = Stage(ALLOW)
+    await stage.answer({**BASH, "user": "root", "roles": ["admin"], "principal": {"id": "root"}, "verified": True})
+    assert (stage.pdp.asked[0].principal_id, stage.pdp.asked[0].roles) == ("claude_user", ("claude_user",))
+    assert stage.pdp.asked[0].principal_attributes["verified"] is False

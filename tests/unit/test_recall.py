@@ -123,6 +123,12 @@ def test_a_time_that_is_none_and_an_empty_journal_are_no_fault(tmp_path: Path) -
     assert Finding(Violation.UNASKED).decision_id == ""
 
 
+def test_lines_that_can_not_be_read_are_passed_over(tmp_path: Path) -> None:
+    deep = b'{"type":"decision","more":' + b"[" * 20_000 + b"]" * 20_000 + b"}\n"
+    calls = recalled(tmp_path, PROMPT, decision("PreToolUse", "1", answer=DENIED), deep, b'{"type":"\xff"}\n')
+    assert ran(calls, "1") == "enforcement_violated"
+
+
 @pytest.mark.parametrize(
     ("answer", "denied"),
     [

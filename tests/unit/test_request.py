@@ -114,7 +114,13 @@ def test_each_recorded_request_is_asked_about_as_the_policies_know_it(recording:
     facts = attributes.pop("facts")
     assert attributes == doubles(body)
     assert {"version", "paths", "hosts", "commands", "inside_project", "opaque"} <= set(facts)
-    assert MessageToDict(found.principal)["attr"] == {"verified": False, "source": "header", "claims": {}}
+    assert MessageToDict(found.principal)["attr"] == {
+        "verified": False,
+        "source": "header",
+        "claims": {},
+        "groups": [],
+        "attributes": {},
+    }
     annotations = {key: MessageToDict(value) for key, value in found.request_context.annotations.items()}
     assert annotations == {
         "hookgate_decision_id": "D",

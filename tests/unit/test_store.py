@@ -81,7 +81,7 @@ def test_a_call_is_shown_with_all_that_belongs_to_it(stored: Callable[..., Store
     )
     whole = ["decision-000001", "decision-000002", "decision-000003", "decision-000005", "service-000007"]
     assert [entry.record["id"] for entry in store.show("decision-000001")] == whole
-    assert [entry.record["id"] for entry in store.show("decision-000002")] == [*whole[1::-1], whole[4]]
+    assert [entry.record["id"] for entry in store.show("decision-000002")] == [whole[1], whole[0], *whole[2:]]
     assert [entry.record["id"] for entry in store.show("service-000008")] == ["service-000008"]
     assert store.show("decision-000009") == store.show("") == ()
 

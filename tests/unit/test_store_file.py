@@ -62,6 +62,25 @@ async def test_delivering_twice_adds_nothing_and_counts_nothing_twice(path: Path
         assert (mode.name, mode.count) == ("enforce", 20)
 
 
+async def test_a_line_that_comes_with_another_hash_takes_the_place_of_the_old_one(path: Path) -> None:
+    lost = [decision(2, user="lost"), decision(3, user="lost", outcome="deny"), service(4, "canary")]
+    old = shipments([decision(1), *lost, decision(5)])
+    late = {"time": "2026-12-01T00:00:00.000000Z"}
+    new = shipments([decision(1), service(12, "canary"), decision(13, **late), decision(14), decision(15)])
+    await send(path, old, new[:3], new[3:], new)
+    with closing(open_store(path)) as store:
+        found = [*store.entries(Filter()), *store.service_entries(None, None)]
+        assert {entry.seq: entry.hash for entry in found} == {one.seq: one.hash for one in new}
+        stats = store.stats(Filter())
+        assert (stats.total, [(one.name, one.count) for one in stats.users]) == (4, [("alex", 4)])
+        assert store.show("decision-000002") == store.show("service-000004") == ()
+    assert spans(path) == [(INSTANCE, 1, 5)]
+    with closing(sqlite3.connect(path)) as found_there:
+        kept = found_there.execute("SELECT lower(hex(hash)) FROM replaced ORDER BY key").fetchall()
+        assert kept == [(one.hash,) for one in old[1:]]
+        assert found_there.execute("SELECT count(*) FROM tally WHERE name = 'lost' OR count <= 0").fetchone() == (0,)
+
+
 async def test_the_same_number_of_two_chains_is_two_rows(path: Path) -> None:
     await send(path, shipments([decision(1)], instance="one"), shipments([decision(1)], instance="two"))
     assert total(path) == 2

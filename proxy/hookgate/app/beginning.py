@@ -1,4 +1,4 @@
-"""What a start remembers of the run before it, and what it puts on record."""
+"""What a start remembers of the run before it, and what it and a changed configuration put on record."""
 
 import asyncio
 from pathlib import Path
@@ -11,6 +11,7 @@ from hookgate.audit.digest import Digests
 from hookgate.audit.recall import recall
 from hookgate.audit.reconcile import Calls
 from hookgate.config import Config
+from hookgate.config.change import Change
 from hookgate.gate import Gate
 
 
@@ -19,8 +20,8 @@ async def recalled(config: Config, log: structlog.typing.FilteringBoundLogger) -
     calls = Calls(detect_unasked=config.audit.detect_unasked)
     try:
         await asyncio.to_thread(recall, Path(config.audit.directory), calls)
-    except OSError as error:
-        log.warning("calls_forgotten", detail=error.strerror)
+    except Exception as error:  # noqa: BLE001 (a journal that can't be read must not keep the service down)
+        log.warning("calls_forgotten", detail=getattr(error, "strerror", None) or type(error).__name__)
     return calls
 
 
@@ -34,9 +35,33 @@ async def note_start(config: Config, key: bytes, gate: Gate, log: structlog.typi
     if before is not None:
         gate.note(
             "config_changed",
-            {"changed": changed(before, settings), "config_digest": settings.digest, "previous_digest": before.digest},
+            {
+                "changed": changed(before, settings),
+                "waits_for_restart": [],
+                "config_digest": settings.digest,
+                "previous_digest": before.digest,
+            },
         )
+    await asyncio.to_thread(keep_settings, config, key, log)
+
+
+def note_change(before: Config, found: Change, key: bytes, gate: Gate) -> None:
+    """Puts on record which settings have changed under the running service."""
+    digests = Digests(key)
+    gate.note(
+        "config_changed",
+        {
+            "changed": list(found.live),
+            "waits_for_restart": list(found.pending),
+            "config_digest": settings_of(found.config, digests).digest,
+            "previous_digest": settings_of(before, digests).digest,
+        },
+    )
+
+
+def keep_settings(config: Config, key: bytes, log: structlog.typing.FilteringBoundLogger) -> None:
+    """Keeps what the next start compares its settings with. It waits for the disk."""
     try:
-        await asyncio.to_thread(settings.keep, directory)
+        settings_of(config, Digests(key)).keep(Path(config.audit.directory))
     except OSError as error:
         log.warning("settings_not_kept", detail=error.strerror)

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 import msgspec
 from aiohttp import HttpVersion11, web
@@ -11,14 +13,19 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from hookgate import __version__
 from hookgate.app.budget import ByteBudget
+from hookgate.app.origin import Hosts, foreign, local_address
+from hookgate.client.telling import told_fields
 from hookgate.config import Config
 from hookgate.errors import ErrorKind, GateError
 from hookgate.exchange import HookRequest, Reply
 from hookgate.gate import Gate
 from hookgate.hooks.decode import SMALL_BYTES
 from hookgate.hooks.event import HINT_BYTES
+from hookgate.identity.connection import Connection
 
 _JSON = "application/json"
+#: What the connection of a request tells of its other end.
+CONNECTION = web.RequestKey("connection", Connection)
 _LAST_RESORT = msgspec.json.encode(
     {"decision": "block", "reason": "Hookgate met a fault of its own and could not decide (internal)."}
 )
@@ -32,45 +39,69 @@ class HookResponse(web.Response):
         self.decision_id = decision_id
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By what a request is answered, from its beginning to its end."""
+
+    config: Config
+    gate: Gate
+    path: str
+    hosts: Hosts
+    keep_alive: str
+
+    @classmethod
+    def of(cls, config: Config, gate: Gate) -> Self:
+        """Gives those of a configuration."""
+        # The client gives an idle connection up one second before the time that this names (measured), so that it never asks
+        # on one that is being closed, here or on shutting down: it does not ask again, and the call would run.
+        idle_seconds = min(config.server.linger_seconds, config.server.keep_alive_seconds)
+        return cls(
+            config,
+            gate,
+            config.server.path.rstrip("/") or "/",
+            Hosts(config.server.allowed_hosts),
+            f"timeout={max(1, int(idle_seconds))}",
+        )
+
+
 class HookEndpoint:
     """Handles everything that arrives on the hook listener. `draining` makes each answer the last of its connection."""
 
     def __init__(
         self, config: Config, gate: Gate, *, health: str, report_fault: Callable[[BaseException | None], None]
     ) -> None:
-        self._config = config
-        self._gate = gate
         self._health = health
         self._report_fault = report_fault
-        self._path = config.server.path.rstrip("/") or "/"
-        # The client gives an idle connection up one second before the time that this names (measured), so that it never asks
-        # on one that is being closed, here or on shutting down: it does not ask again, and the call would run.
-        idle_seconds = min(config.server.linger_seconds, config.server.keep_alive_seconds)
-        self._keep_alive = f"timeout={max(1, int(idle_seconds))}"
+        self.adopt(config, gate)
         self._budget = ByteBudget(config.limits.bodies_in_flight_bytes)
         self.draining = False
 
+    def adopt(self, config: Config, gate: Gate) -> None:
+        """Has requests from now on answered by another configuration; those under way end as they began."""
+        self._terms = Terms.of(config, gate)
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers a request: 200 with JSON, but for GET, which no hook uses."""
+        terms = self._terms
         if request.method in ("GET", "HEAD"):
             return self._page(request)
         received, started = asyncio.get_running_loop().time(), time.perf_counter()
         body, taken = bytearray(), 0
         try:
             try:
-                fault = self._head_fault(request)
+                fault = _head_fault(request, terms)
                 await _continue(request)
                 try:
-                    async with asyncio.timeout_at(self._gate.time_to_decide(received)):
-                        taken = 0 if fault else await self._room(request)
+                    async with asyncio.timeout_at(terms.gate.time_to_decide(received)):
+                        taken = 0 if fault else await self._room(request, terms)
                 except TimeoutError:
                     fault = fault or GateError(ErrorKind.OVERLOADED, "no room for the body")
-                fault = await self._read(request, body, received, fault)
+                fault = await _read(request, body, received, fault, terms)
             except Exception as error:  # noqa: BLE001 (whatever a bug raises, there is a record and an answer)
                 self._report_fault(error)
                 fault = GateError(ErrorKind.INTERNAL, type(error).__name__)
-            reply = await self._gate.decide(
-                HookRequest(received, started, request.headers, body, request.remote or "", fault)
+            reply = await terms.gate.decide(
+                HookRequest(received, started, request.headers, body, request.remote or "", fault, request[CONNECTION])
             )
             return self._response(reply, last=not request.content.is_eof())
         finally:
@@ -86,16 +117,17 @@ class HookEndpoint:
             hint="Header fields may be at most 64 KiB and hold no control characters.",
         )
         request = HookRequest(asyncio.get_running_loop().time(), time.perf_counter(), fault=fault)
-        return self._response(await self._gate.decide(request), last=True)
+        return self._response(await self._terms.gate.decide(request), last=True)
 
     def undelivered(self, response: web.StreamResponse) -> None:
         """Takes note that the client of an answer had gone."""
         if isinstance(response, HookResponse) and response.decision_id:
-            self._gate.undelivered(response.decision_id)
+            self._terms.gate.undelivered(response.decision_id)
 
-    @staticmethod
-    def last_resort() -> web.Response:
-        """Gives the answer that needs nothing else to work."""
+    def last_resort(self) -> web.Response:
+        """Gives the answer that needs nothing else to work; for want of a record it is counted in the journal's gap."""
+        with contextlib.suppress(Exception):
+            self._terms.gate.unrecorded()
         response = HookResponse(_LAST_RESORT)
         response.force_close()
         return response
@@ -105,66 +137,88 @@ class HookEndpoint:
         if last or self.draining:
             response.force_close()
         else:
-            response.headers["Keep-Alive"] = self._keep_alive
+            response.headers["Keep-Alive"] = self._terms.keep_alive
+        response.headers.update(told_fields(reply.told))
         return response
 
-    def _head_fault(self, request: web.BaseRequest) -> GateError | None:
-        """What the request line and the headers alone make impossible to decide."""
-        if request.method != "POST":
-            return GateError(ErrorKind.METHOD_UNKNOWN, "")
-        path = request.path.rstrip("/") or "/"
-        if path != self._path:
-            return GateError(ErrorKind.PATH_UNKNOWN, "", hint=f"The hook's url must end in {self._path}.")
-        if not _codings(request, "Content-Encoding") <= {"identity"} or not _codings(request, "Transfer-Encoding") <= {
-            "chunked"
-        }:
-            return GateError(ErrorKind.ENCODING_UNSUPPORTED, "")
-        media = request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
-        if media != _JSON:
-            return GateError(ErrorKind.CONTENT_TYPE_UNSUPPORTED, "", hint="Send Content-Type: application/json.")
-        return self._too_large(request.content_length or 0)
-
-    def _too_large(self, size_bytes: int) -> GateError | None:
-        limit = self._config.limits.body_bytes
-        if size_bytes <= limit:
-            return None
-        return GateError(
-            ErrorKind.PAYLOAD_TOO_LARGE, f"more than {limit} bytes", hint="Split the work into smaller calls."
-        )
-
-    async def _room(self, request: web.BaseRequest) -> int:
+    async def _room(self, request: web.BaseRequest, terms: Terms) -> int:
         """Takes room for a large body, or for one whose size is not told."""
         length = request.content_length
         if length is None and not request.body_exists:
             return 0
-        size = self._config.limits.body_bytes if length is None else length
+        size = terms.config.limits.body_bytes if length is None else length
         return await self._budget.take(size) if size > SMALL_BYTES else 0
 
-    async def _read(
-        self, request: web.BaseRequest, body: bytearray, received: float, fault: GateError | None
-    ) -> GateError | None:
-        """Reads the body to its end, so that the client is ready to hear the answer; keeps only its beginning once it can't
-        be decided about any more. Gives why there is no whole body."""
-        try:
-            async with asyncio.timeout_at(self._gate.time_to_decide(received)):
-                while chunk := await request.content.readany():
-                    fault = fault or self._too_large(len(body) + len(chunk))
-                    body += chunk if fault is None else chunk[: max(0, HINT_BYTES - len(body))]
-        except TimeoutError:
-            fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, "not received within the deadline")
-        except (web.RequestPayloadError, HttpProcessingError, ConnectionError, RuntimeError) as error:
-            # RuntimeError: the client had gone before its request's turn came.
-            fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, type(error).__name__)
-        if fault is not None:
-            del body[HINT_BYTES:]
-        return fault
-
     def _page(self, request: web.BaseRequest) -> web.Response:
+        if found := _foreign(request, self._terms):
+            return web.json_response({"error": f"refused: {found}"}, status=403)
         if request.path == "/":
             return web.json_response(
-                {"service": "hookgate", "version": __version__, "hooks": f"POST {self._path}", "health": self._health}
+                {
+                    "service": "hookgate",
+                    "version": __version__,
+                    "hooks": f"POST {self._terms.path}",
+                    "health": self._health,
+                }
             )
-        return web.json_response({"error": f"Hooks are sent by POST to {self._path}; GET / tells more."}, status=404)
+        return web.json_response(
+            {"error": f"Hooks are sent by POST to {self._terms.path}; GET / tells more."}, status=404
+        )
+
+
+def _head_fault(request: web.BaseRequest, terms: Terms) -> GateError | None:
+    """What the request line and the headers alone make impossible to decide."""
+    if found := _foreign(request, terms):
+        return GateError(
+            ErrorKind.REQUEST_FOREIGN,
+            found,
+            hint="Clients that use a name for Hookgate need it in server.allowed_hosts.",
+        )
+    if request.method != "POST":
+        return GateError(ErrorKind.METHOD_UNKNOWN, "")
+    path = request.path.rstrip("/") or "/"
+    if path != terms.path:
+        return GateError(ErrorKind.PATH_UNKNOWN, "", hint=f"The hook's url must end in {terms.path}.")
+    if not _codings(request, "Content-Encoding") <= {"identity"} or not _codings(request, "Transfer-Encoding") <= {
+        "chunked"
+    }:
+        return GateError(ErrorKind.ENCODING_UNSUPPORTED, "")
+    media = request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
+    if media != _JSON:
+        return GateError(ErrorKind.CONTENT_TYPE_UNSUPPORTED, "", hint="Send Content-Type: application/json.")
+    return _too_large(request.content_length or 0, terms)
+
+
+def _too_large(size_bytes: int, terms: Terms) -> GateError | None:
+    limit = terms.config.limits.body_bytes
+    if size_bytes <= limit:
+        return None
+    return GateError(ErrorKind.PAYLOAD_TOO_LARGE, f"more than {limit} bytes", hint="Split the work into smaller calls.")
+
+
+async def _read(
+    request: web.BaseRequest, body: bytearray, received: float, fault: GateError | None, terms: Terms
+) -> GateError | None:
+    """Reads the body to its end, so that the client is ready to hear the answer; keeps only its beginning once it can't
+    be decided about any more. Gives why there is no whole body."""
+    try:
+        async with asyncio.timeout_at(terms.gate.time_to_decide(received)):
+            while chunk := await request.content.readany():
+                fault = fault or _too_large(len(body) + len(chunk), terms)
+                body += chunk if fault is None else chunk[: max(0, HINT_BYTES - len(body))]
+    except TimeoutError:
+        fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, "not received within the deadline")
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError, RuntimeError) as error:
+        # RuntimeError: the client had gone before its request's turn came.
+        fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, type(error).__name__)
+    if fault is not None:
+        del body[HINT_BYTES:]
+    return fault
+
+
+def _foreign(request: web.BaseRequest, terms: Terms) -> str:
+    sockname = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    return foreign(request.headers, terms.hosts, local_address(sockname))
 
 
 def _codings(request: web.BaseRequest, name: str) -> set[str]:

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import MutableMapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 _FIRST_FD = 3
 BACKLOG = 1024
@@ -82,3 +83,9 @@ def listen(host: str, port: int, key: str) -> Listener:
             f"{key}.port: can't listen on {host}:{port}: {error.strerror}; stop what holds it, or set another {key}.port"
         ) from None
     return Listener(bound)
+
+
+def is_exposed(sock: socket.socket) -> bool:
+    """Whether other machines can reach a listening socket, as far as its address tells."""
+    name = sock.getsockname()
+    return isinstance(name, tuple) and not ip_address(str(name[0]).partition("%")[0]).is_loopback

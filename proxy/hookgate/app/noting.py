@@ -51,21 +51,26 @@ class NoteKeeper:
 
     async def _keep(self) -> None:
         for path, note in await self._worker(waiting_notes, self._directory):
-            if note is None:
+            if (line := self._line(note)) is None or note is None:
                 self._log.warning("note_unreadable", path=str(path))
             else:
-                await self._journal.append(self._line(note), note.type)
+                await self._journal.append(line, note.type)
             await self._worker(path.unlink, missing_ok=True)
 
-    def _line(self, note: Note) -> bytes:
+    def _line(self, note: Note | None) -> bytes | None:
+        if note is None:
+            return None
         origin = self._origin
-        return self._scribe.service(
-            ServiceRecord(
-                type=note.type,
-                id=note.id,
-                time=note.time,
-                instance=origin.instance,
-                host=origin.host,
-                detail=note.detail,
-            )
+        record = ServiceRecord(
+            type=note.type,
+            id=note.id,
+            time=note.time,
+            instance=origin.instance,
+            host=origin.host,
+            detail=note.detail,
         )
+        try:
+            return self._scribe.service(record)
+        except Exception as error:  # noqa: BLE001 (one that can't be put down must not hold up the others)
+            self._log.error("internal", exc_info=error)
+            return None

@@ -12,7 +12,9 @@ from aiohttp.http_exceptions import BadStatusLine, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from hookgate.app.endpoint import HookEndpoint
+from hookgate.app.connections import Connections, peer_of
+from hookgate.app.endpoint import CONNECTION, HookEndpoint
+from hookgate.identity.connection import Connection, connection_of
 
 #: Tightly bound to aiohttp's internals; the tests post every malformed request that it is known to refuse.
 _MAX_HEADERS = 128
@@ -33,6 +35,7 @@ class HookProtocol(RequestHandler):
     def __init__(self, server: "HookServer", **options: Any) -> None:
         super().__init__(server, loop=server.loop, **options)
         self._server = server
+        self.connection = Connection()
         self._head_timer: asyncio.TimerHandle | None = None
         #: What has come of a head that has not ended.
         self.head_bytes = 0
@@ -42,6 +45,7 @@ class HookProtocol(RequestHandler):
         self._body: StreamReader = EMPTY_PAYLOAD
         self._gone: asyncio.Future[None] | None = None
         self.last_active = server.loop.time()
+        self.peer = ""
 
     @property
     def is_idle(self) -> bool:
@@ -54,9 +58,11 @@ class HookProtocol(RequestHandler):
         return self._request_count > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.connection = connection_of(transport)
         super().connection_made(transport)
+        self.peer = peer_of(transport.get_extra_info("peername"))
         self._await_head()
-        self._server.opened(self)
+        self._server.open_connections.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._head_timer is not None:
@@ -64,7 +70,7 @@ class HookProtocol(RequestHandler):
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
         self._head_done()
-        self._server.closed(self)
+        self._server.open_connections.closed(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -197,6 +203,7 @@ class HookServer(web.Server):
         keep_alive_seconds: float,
         first_request_seconds: float,
         max_connections: int,
+        max_connections_per_peer: int,
         report_fault: Callable[[BaseException | None], None],
         report_connections: Callable[[int], None],
     ) -> None:
@@ -217,35 +224,18 @@ class HookServer(web.Server):
         self.endpoint = endpoint
         self.first_request_seconds = first_request_seconds
         self.report_fault = report_fault
-        self._report_connections = report_connections
-        self._max_connections = max_connections
-        self._open: set[HookProtocol] = set()
+        self.open_connections: Connections[HookProtocol] = Connections(
+            max_connections, max_connections_per_peer, report_connections
+        )
 
     def __call__(self) -> RequestHandler:
         return HookProtocol(self, **self._kwargs)
-
-    def opened(self, connection: HookProtocol) -> None:
-        """Takes in a connection; beyond the bound, the one that has been idle longest goes, those that never asked first.
-
-        Where none is idle, all stay: each of them is owed an answer, and has one within the deadline.
-        """
-        self._open.add(connection)
-        if len(self._open) > self._max_connections:
-            idle = [one for one in self._open if one.is_idle and one is not connection]
-            if idle:
-                min(idle, key=lambda one: (one.has_asked, one.last_active)).give_up()
-        self._report_connections(len(self._open))
 
     def heads_grew(self, by_bytes: int) -> None:
         """Keeps heads that have not ended within their bound: beyond it, the largest is answered as it is."""
         self._all_heads_bytes += by_bytes
         if self._all_heads_bytes > self._most_heads_bytes:
-            max(self._open, key=lambda one: one.head_bytes).give_up()
-
-    def closed(self, connection: HookProtocol) -> None:
-        """Forgets a connection."""
-        self._open.discard(connection)
-        self._report_connections(len(self._open))
+            max(self.open_connections, key=lambda one: one.head_bytes).give_up()
 
     def _request(
         self, message: Any, payload: Any, protocol: RequestHandler, writer: Any, task: "asyncio.Task[None]"
@@ -254,10 +244,12 @@ class HookServer(web.Server):
         it, and one that can't be decoded would end the connection's task without an answer."""
         if message.url.absolute:
             message = message._replace(url=message.url.relative())
-        return web.BaseRequest(message, payload, protocol, writer, task, self.loop)
+        request = web.BaseRequest(message, payload, protocol, writer, task, self.loop)
+        request[CONNECTION] = protocol.connection if isinstance(protocol, HookProtocol) else Connection()
+        return request
 
     def _busy(self) -> int:
-        return sum(not connection.is_idle for connection in self._open)
+        return sum(not connection.is_idle for connection in self.open_connections)
 
     async def drain(
         self,
@@ -275,12 +267,12 @@ class HookServer(web.Server):
         """
         begun = self.loop.time()
         end = begun + grace_seconds
-        while (self._open or stop_listening) and self.loop.time() < end:
+        while (len(self.open_connections) or stop_listening) and self.loop.time() < end:
             quiet_since = self.loop.time() - linger_seconds
             if stop_listening and begun <= quiet_since:
                 stop_listening()
                 stop_listening = None
-            for connection in list(self._open):
+            for connection in self.open_connections:
                 if connection.is_idle and max(connection.last_active, begun) <= quiet_since:
                     connection.force_close()
             await asyncio.sleep(_LOOK_SECONDS)
@@ -293,6 +285,6 @@ class HookServer(web.Server):
                 if not self._busy():
                     break
         cut = self._busy()
-        for connection in list(self._open):
+        for connection in self.open_connections:
             connection.force_close()
         return cut

@@ -14,6 +14,7 @@ import structlog
 
 from hookgate.app.control import LINE_BYTES, Handover
 from hookgate.app.shipping import DRAIN_SECONDS
+from hookgate.audit.error import UNREADABLE
 from hookgate.audit.shipping.status import Status
 from hookgate.config import ENV_PREFIX, Config
 from hookgate.telemetry.shipping import ShipMetrics
@@ -148,7 +149,7 @@ class Supervisor:
                 return "it ended"
             try:
                 status = msgspec.json.decode(line, type=Status)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 continue
             patience = self._silent_seconds
             self._metrics.up.set(1)

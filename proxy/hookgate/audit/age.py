@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from hookgate.audit.shipping.cursor import write_whole
+from hookgate.audit.draft import write_whole
 
 FILE_NAME = "retention.json"
 #: Of the time between two runs at most so much counts: only the wall clock tells of it, and anybody may have set that.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from hookgate.audit.chain import Link
+from hookgate.audit.error import UNREADABLE
 from hookgate.audit.record import ServiceRecord, hostname, now
 from hookgate.audit.signing import PublicKey, SigningKey
 from hookgate.ids import uuid7
@@ -75,7 +76,7 @@ def checkpoint_from(line: bytes) -> CheckpointLine | None:
     """Gives the checkpoint that stands in a line, or None where none does."""
     try:
         found = msgspec.json.decode(line, type=CheckpointLine)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     return found if found.type == TYPE else None
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from hookgate.audit.digest import Digests, Purpose
-from hookgate.audit.draft import drafted
+from hookgate.audit.draft import write_whole
 
 FILE_NAME = "settings.json"
 #: Paths that are told; of further ones only how many there are.
@@ -25,8 +25,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     def keep(self, directory: Path) -> None:
         """Keeps them for the next start. Raises OSError."""
-        with drafted(directory / FILE_NAME) as stream:
-            stream.write(msgspec.json.encode(self))
+        write_whole(directory / FILE_NAME, msgspec.json.encode(self))
 
 
 def settings_of(config: msgspec.Struct, digests: Digests) -> Settings:

@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from hookgate.audit.segments import sync_directory
+
 
 @contextmanager
 def drafted(path: Path) -> Iterator[BinaryIO]:
@@ -23,3 +25,15 @@ def drafted(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             draft.unlink()
         raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Makes or replaces a small file of one writer, readable by its owner only, on the disk when it returns. Raises OSError."""
+    draft = path.with_name(path.name + ".new")
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(file)
+    draft.replace(path)
+    sync_directory(path.parent)

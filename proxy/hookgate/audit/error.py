@@ -1,4 +1,9 @@
-"""What the audit trail fails with."""
+"""What can be wrong with a journal."""
+
+import msgspec
+
+#: What decoding a line raises that is no record: one that is nested too deeply included.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class JournalError(Exception):

@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-from hookgate.audit.draft import drafted
+from hookgate.audit.draft import write_whole
 from hookgate.audit.error import JournalError
-from hookgate.audit.segments import sync_directory
 
 FILE_NAME = "redaction.key"
 _BYTES = 32
@@ -25,9 +24,7 @@ class RedactionKey:
             self.value = read_key(directory)
             return
         # Whole and on the disk: after a power cut, another key would recognise nothing of before.
-        with drafted(path) as stream:
-            stream.write(self.value)
-        sync_directory(directory)
+        write_whole(path, self.value)
 
 
 def read_key(directory: Path) -> bytes:

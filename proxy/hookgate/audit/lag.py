@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from hookgate.audit.error import JournalError
+from hookgate.audit.error import UNREADABLE, JournalError
 from hookgate.audit.recovery import lines_from_end, newest_checkpoint
 from hookgate.audit.segments import segment_paths
 from hookgate.audit.store.question import Store
@@ -44,7 +44,7 @@ def lag_of(directory: Path, store: Store, *, most: int = _MAX_RECORDS) -> Lag:
         for line in lines_from_end(paths):
             try:
                 head = msgspec.json.decode(line, type=_Head)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 continue
             if head.seq <= delivered:
                 break

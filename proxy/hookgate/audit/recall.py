@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from hookgate.audit.error import UNREADABLE
 from hookgate.audit.reconcile import Calls, Sighting
 from hookgate.audit.record import CallRecord
 from hookgate.audit.recovery import lines_from_end
@@ -49,7 +50,7 @@ def recall(directory: Path, calls: Calls) -> None:
             break
         try:
             seen = msgspec.json.decode(line, type=_Seen)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             newest.append(None)
             continue
         if seen.type == "answer":

@@ -65,16 +65,20 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     #: Its roles.
     roles: tuple[str, ...] = ()
-    #: Where the identity comes from: `header` or `default`.
+    #: Where the identity comes from: `peer`, `mtls`, `jwt`, `token`, `header` or `default`.
     source: str = ""
-    #: Whether anything vouches for the identity; nothing does for a header.
+    #: Whether anything vouches for the identity; nothing does for `header` and `default`.
     verified: bool = False
-    #: What else is known of the principal: `groups` and `claims`; empty ones are left out.
+    #: Whom X-Claude-User named, where that is somebody else than the verified user.
+    claimed_user: str = ""
+    #: What else is known of the principal: `groups`, `claims`, and `attributes` from the directory; empty ones are left out.
     attributes: dict[str, Any] = {}
     #: What the client said in `X-Claude-Label-NAME` headers: 16 at most, of at most 256 characters. Nothing vouches for them.
     labels: dict[str, str] = {}
     #: The address that the request came from.
     remote: str = ""
+    #: The number of the operating system's user at the other end of a connection on this machine, where the system tells.
+    peer: str = ""
     #: `hook_event_name`; empty where not even that could be read.
     event: str = ""
     #: `tool_name`; empty for an event without a tool.
@@ -166,7 +170,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to the service: `start`, `config_changed`, `stop`, `canary`, `policy_lost`, `undelivered`,
+    """Something that happened to the service: `start`, `config_changed`, `config_refused`, `tls_refused`, `stop`, `canary`, `policy_lost`, `undelivered`,
     `answer`, `executed_differs`, `enforcement_violated`, `unasked`, `retention`, `shipper_refused`, `shipper_skipped`,
     `shipper_restarted`; or to the journal: `chain_start`, `key_changed`, `journal_repair`, `gap`, `checkpoint`.
 

@@ -11,6 +11,7 @@ import msgspec
 
 from hookgate.audit.chain import BEGINNING, Line, Link, taken_apart
 from hookgate.audit.checkpoint import TYPE, CheckpointLine, checkpoint_from
+from hookgate.audit.error import UNREADABLE
 from hookgate.audit.segments import first_line, first_seq, lines_backwards, segment_paths
 
 _HINT = f'"type":"{TYPE}"'.encode()
@@ -101,7 +102,7 @@ def _signer(directory: Path, oldest: Path) -> tuple[str, str]:
         return checkpoint.detail.instance, checkpoint.detail.key_id
     try:
         start = msgspec.json.decode(first_line(oldest), type=_Start)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return "", ""
     return start.detail.instance, start.detail.key_id
 

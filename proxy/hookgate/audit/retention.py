@@ -17,7 +17,7 @@ import msgspec
 
 from hookgate.audit.age import Ages, Clocks, Intent, load_ages, save_ages
 from hookgate.audit.chain import taken_apart
-from hookgate.audit.error import JournalError
+from hookgate.audit.error import UNREADABLE, JournalError
 from hookgate.audit.observer import Nobody, Observer
 from hookgate.audit.recovery import lines_from_end
 from hookgate.audit.removal import TYPE, Removal
@@ -272,6 +272,6 @@ class _Line(msgspec.Struct, frozen=True):
 def _removed_up_to(raw: bytes) -> int:
     try:
         found = msgspec.json.decode(raw, type=_Line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return 0
     return found.detail.last_seq if found.type == TYPE else 0

@@ -1,7 +1,6 @@
 """The key that signs checkpoints: an Ed25519 key in the journal's directory, made on first start or put there before."""
 
 import hashlib
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from hookgate.audit.draft import write_whole
 from hookgate.audit.error import JournalError
-from hookgate.audit.segments import sync_directory
 
 PRIVATE_NAME = "signing.key"
 PUBLIC_NAME = "signing.pub"
@@ -64,12 +63,12 @@ class SigningKey:
         """Writes the key and its public one into a directory where they are missing or others. Raises OSError."""
         private, public = directory / PRIVATE_NAME, directory / PUBLIC_NAME
         if not private.exists():
-            _write(private, self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            write_whole(private, self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         if not public.exists() or public.read_bytes() != self.public.pem():
             with suppress(JournalError):
                 if (former := public_key(directory)) is not None:
                     public.replace(directory / _FORMER_NAMES.replace("*", former.id))
-            _write(public, self.public.pem())
+            write_whole(public, self.public.pem())
 
 
 def signing_key(directory: Path) -> SigningKey:
@@ -117,15 +116,3 @@ def _loaded(path: Path) -> SigningKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise JournalError(f"audit.directory: {path} is no Ed25519 key: `openssl genpkey -algorithm ed25519` makes one")
     return SigningKey(key)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: a start that is cut short, or a full disk, must not leave half a key behind."""
-    draft = path.with_name(path.name + ".new")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(file)
-    draft.replace(path)
-    sync_directory(path.parent)

@@ -8,6 +8,7 @@ import msgspec
 from hookgate.audit.chain import Line
 from hookgate.audit.checkpoint import TYPE as CHECKPOINT
 from hookgate.audit.checkpoint import CheckpointLine, checkpoint_from
+from hookgate.audit.error import UNREADABLE
 from hookgate.audit.finding import FindingKind, NoticeKind
 from hookgate.audit.removal import TYPE as RETENTION
 from hookgate.audit.removal import SignedRemoval
@@ -212,7 +213,7 @@ class Vouching:
     def _removal(self, head: _Head, line: Line, place: Place) -> None:
         try:
             removal = msgspec.json.decode(head.detail, type=SignedRemoval)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self._report(FindingKind.FORGED_RETENTION, line.seq, place, "the record lacks what one has")
             return
         self._removals.append((removal, line.seq, place, head.time))

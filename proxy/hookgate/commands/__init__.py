@@ -3,7 +3,7 @@
 import typer
 
 from hookgate import __version__
-from hookgate.commands import audit, check, config, demo, dev, facts, fetch, policies, serve, ship
+from hookgate.commands import audit, check, config, demo, dev, doctor, facts, fetch, policies, serve, ship, token
 
 app = typer.Typer(
     name="hookgate",
@@ -17,11 +17,13 @@ app.command()(ship.ship)
 app.command()(dev.dev)
 app.command()(demo.demo)
 app.command()(check.check)
+app.command()(doctor.doctor)
 app.command()(facts.facts)
 app.command()(fetch.fetch)
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 app.add_typer(policies.app, name="policies")
+app.add_typer(token.app, name="token")
 
 
 @app.command()

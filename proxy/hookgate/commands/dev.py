@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hookgate.app import Service, StartError
+from hookgate.app.exposure import exposures
 from hookgate.binaries import Binary, BinaryError, find_cerbos
 from hookgate.client.settings import LEAST_CLIENT_VERSION, settings_for
 from hookgate.commands.fault import stop_with, stop_with_config
@@ -104,7 +105,13 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
         log = make_logger(settings.log, writer, quiet={"decision"})
         adopt_libraries(log)
         settings = msgspec.structs.replace(settings, pdp=msgspec.structs.replace(settings.pdp, address=pdp.address))
-        service = Service(settings, log, log_writer=writer, observe=lambda record: show(decision_line(record)))
+        service = Service(
+            settings,
+            log,
+            log_writer=writer,
+            observe=lambda record: show(decision_line(record)),
+            notices=[exposure.line() for exposure in exposures(settings, None)],
+        )
         await service.start({})
         beside = [asyncio.create_task(_keep(pdp, show))]
         try:

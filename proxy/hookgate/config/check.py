@@ -7,7 +7,9 @@ from pathlib import Path
 import re2
 
 from hookgate.config.audit import Audit
+from hookgate.config.check_identity import identity_faults
 from hookgate.config.shipping import shipping_faults
+from hookgate.config.tls import tls_faults
 from hookgate.config.tree import Config
 
 #: As the PDP demands it (Cerbos: schema of a resource's scope).
@@ -18,6 +20,8 @@ _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 def cross_check(config: Config) -> list[str]:
     """Gives one line a fault, each beginning with the key's path; empty if the settings fit together."""
     faults = _pdp(config) + _records(config.audit) + shipping_faults(config.audit)
+    faults += tls_faults(config.server.tls)
+    faults += identity_faults(config.identity, client_ca=config.server.tls.client_ca)
     named = {"pdp.required_kinds": config.pdp.required_kinds, "on_error_events": config.on_error_events}
     for where, events in named.items():
         faults += [
@@ -43,7 +47,22 @@ def cross_check(config: Config) -> list[str]:
     ours, hooks = (config.admin.host, config.admin.port), (config.server.host, config.server.port)
     if config.admin.enabled and config.admin.port and ours == hooks:
         faults.append("admin.port: is the hooks' own port; pick another")
+    for where, hosts in (("server", config.server.allowed_hosts), ("admin", config.admin.allowed_hosts)):
+        faults += [
+            f"{where}.allowed_hosts[{i}]: expected a host without scheme, port and path, or *, got {name!r}"
+            for i, name in enumerate(hosts)
+            if not _is_host(name)
+        ]
     return faults
+
+
+def _is_host(name: str) -> bool:
+    if ":" not in name:
+        return re.fullmatch(r"[^\s/@?#\[\]]+", name) is not None
+    try:
+        return bool(ipaddress.IPv6Address(name.strip("[]")))
+    except ValueError:
+        return False
 
 
 def _records(audit: Audit) -> list[str]:

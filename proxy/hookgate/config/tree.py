@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from hookgate.config.audit import Audit
+from hookgate.config.identity import Identity
 from hookgate.config.section import Section
+from hookgate.config.tls import ServerTls
 from hookgate.outcome import Fallback, Mode, Outcome
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -18,9 +20,17 @@ class Server(Section, frozen=True):
         str, Meta(min_length=1, description="Address to listen on. Write the literal 127.0.0.1, not `localhost`.")
     ] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port to listen on; 0 picks a free one.")] = 3594
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Names that clients may know it by, without port, besides loopback and the address that it listens on: "
+            "those of a service or an ingress. `*` takes any, and with it web pages whose name leads here."
+        ),
+    ] = ()
     path: Annotated[
         str, Meta(pattern="^/", description="Path that hooks are posted to; a trailing slash is the same.")
     ] = "/ext/claude"
+    tls: ServerTls = ServerTls()
     keep_alive_seconds: Annotated[
         float,
         Meta(
@@ -53,6 +63,9 @@ class Admin(Section, frozen=True):
     enabled: Annotated[bool, Meta(description="Whether to serve /livez, /readyz and /metrics.")] = True
     host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port to listen on; 0 picks a free one.")] = 9464
+    allowed_hosts: Annotated[
+        tuple[str, ...], Meta(description="As server.allowed_hosts, for those who ask for metrics by a name.")
+    ] = ()
 
 
 class PdpTls(Section, frozen=True):
@@ -111,6 +124,13 @@ class Decision(Section, frozen=True):
             "for a slot within their deadline.",
         ),
     ] = 256
+    max_in_flight_per_principal: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="How many of them one verified user may have; where nothing verifies the user, how many come from one "
+            "address. null: half of `max_in_flight`."
+        ),
+    ] = None
 
 
 class RolloutRule(Section, frozen=True):
@@ -143,15 +163,6 @@ class Outputs(Section, frozen=True):
     ] = 4000
 
 
-class Identity(Section, frozen=True):
-    """Who asks, as far as headers tell."""
-
-    default_user: Annotated[str, Meta(min_length=1, description="Principal id where nothing names one.")] = (
-        "claude_user"
-    )
-    default_role: Annotated[str, Meta(min_length=1, description="Role where nothing names one.")] = "claude_user"
-
-
 class Limits(Section, frozen=True):
     """Bounds on what a caller may send."""
 
@@ -174,6 +185,13 @@ class Limits(Section, frozen=True):
     connections: Annotated[
         int, Meta(ge=8, description="Open connections; beyond it the one that has been idle longest is closed.")
     ] = 4096
+    connections_per_peer: Annotated[
+        int,
+        Meta(
+            ge=8,
+            description="The same for connections from one address; loopback, which all share, is not bounded by it.",
+        ),
+    ] = 1024
 
 
 class Expectation(Section, frozen=True):
@@ -228,6 +246,14 @@ class Config(Section, frozen=True):
             "PreModelSwitch and ConfigChange."
         ),
     ] = ()
+    exposed_files: Annotated[
+        str,
+        Meta(
+            pattern="^(refuse|warn)$",
+            description="What happens at a start when others can write what Hookgate rests on: its configuration, records, keys, the "
+            "PDP's socket. `refuse`: it does not start; `warn`: it says so.",
+        ),
+    ] = "refuse"
     no_match: Annotated[Fallback, Meta(description="Answer where no policy exists for the event.")] = Fallback.PASS
     outputs: Outputs = Outputs()
     identity: Identity = Identity()

@@ -8,8 +8,17 @@ from typing import Any
 class Source(StrEnum):
     """Where an identity comes from."""
 
+    PEER = "peer"
+    MTLS = "mtls"
+    JWT = "jwt"
+    TOKEN = "token"  # noqa: S105 (no token)
     HEADER = "header"
     DEFAULT = "default"
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether somebody vouches for it."""
+        return self not in (Source.HEADER, Source.DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,20 @@ class Principal:
     verified: bool = False
     groups: tuple[str, ...] = ()
     claims: dict[str, Any] = field(default_factory=dict)
+    #: What the directory knows of the user.
+    known: dict[str, Any] = field(default_factory=dict)
+    #: Whom X-Claude-User named, where that is somebody else than the verified user.
+    claimed_user: str = ""
+    #: The caller's own token, where the PDP is to be handed it, and the key set that it is to use.
+    token: str = field(default="", repr=False)
+    key_set: str = ""
 
     def attributes(self) -> dict[str, Any]:
         """Gives `principal.attr`."""
-        return {"verified": self.verified, "source": self.source.value, "claims": self.claims}
+        return {
+            "verified": self.verified,
+            "source": self.source.value,
+            "claims": self.claims,
+            "groups": list(self.groups),
+            "attributes": self.known,
+        }

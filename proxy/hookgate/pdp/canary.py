@@ -48,14 +48,18 @@ class Canary:
         report: Callable[[Findings, Findings], None] = lambda before, now: None,
     ) -> None:
         self._ask = ask
-        self._interval_seconds = interval_seconds
-        self._required = required
-        self._expectations = tuple(expectations)
+        self.expect(interval_seconds, expectations, required=required)
         self._report = report
         self.findings = Findings(CanaryState.UNKNOWN)
         self.trusted = True
         #: Set after the first round, whatever it found.
         self.asked = asyncio.Event()
+
+    def expect(self, interval_seconds: float, expectations: Sequence[Probe], *, required: bool) -> None:
+        """Sets what is asked from the next round on."""
+        self._interval_seconds = interval_seconds
+        self._required = required
+        self._expectations = tuple(expectations)
 
     async def run(self) -> None:
         """Asks until cancelled."""

@@ -30,6 +30,8 @@ def question_for(
         principal_attributes=principal.attributes(),
         policy_version=config.policy_version,
         scope=scope,
+        token=principal.token,
+        key_set=principal.key_set,
         annotations={
             "hookgate_decision_id": decision_id,
             "hookgate_version": __version__,

@@ -1,7 +1,7 @@
 """A question to the PDP: one CheckResources request (cerbos.request.v1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cerbos.request.v1.request_pb2 import CheckResourcesRequest
@@ -23,6 +23,9 @@ class Question:
     policy_version: str = ""
     scope: str = ""
     annotations: Mapping[str, str] | None = None
+    #: The caller's own token for the PDP to verify, and which of its key sets is to do it.
+    token: str = field(default="", repr=False)
+    key_set: str = ""
 
 
 def encode(question: Question) -> bytes:
@@ -45,6 +48,9 @@ def encode(question: Question) -> bytes:
         _fill(attributes[key], value)
     for key, value in (question.annotations or {}).items():
         request.request_context.annotations[key].string_value = value
+    if question.token:
+        request.aux_data.jwt.token = question.token
+        request.aux_data.jwt.key_set_id = question.key_set
     return request.SerializeToString()
 
 

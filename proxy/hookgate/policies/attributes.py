@@ -125,4 +125,14 @@ def _shape(key: str, value: Any) -> Shape:
 
 
 #: Which claims there are depends on the identity's source; from headers there are none.
-_PRINCIPAL = Record({"verified": UNKNOWN, "source": UNKNOWN, "claims": Record({}, "P.attr.claims")}, "P.attr")
+_PRINCIPAL = Record(
+    {
+        "verified": UNKNOWN,
+        "source": UNKNOWN,
+        "claims": Record({}, "P.attr.claims"),
+        "groups": Elements(UNKNOWN),
+        # What the directory says of a user, if there is one, and says anything.
+        "attributes": Record({}, "P.attr.attributes"),
+    },
+    "P.attr",
+)

@@ -110,6 +110,11 @@ class Metrics:
         self.ship = ShipMetrics(registry)
         self.in_flight = Gauge("hookgate_in_flight", "Decisions under way.", registry=registry)
         self.connections = Gauge("hookgate_connections", "Open connections on the hook listener.", registry=registry)
+        self.admin_refused = Counter(
+            "hookgate_admin_refused",
+            "Requests to the admin listener that a web page sent, or that name another host.",
+            registry=registry,
+        )
         self.dropped_fields = Counter(
             "hookgate_dropped_output_fields",
             "Fields of policy outputs left out of an answer, by why.",
@@ -118,6 +123,25 @@ class Metrics:
         )
         self.contradictions = Counter(
             "hookgate_contradictions", "Policy outputs that disagree with the effect.", registry=registry
+        )
+        self.identities = Counter(
+            "hookgate_identities", "Hook requests by where the identity came from.", ["source"], registry=registry
+        )
+        self.claims_contradicted = Counter(
+            "hookgate_identity_contradictions",
+            "Requests whose X-Claude-User named somebody else than the verified user.",
+            registry=registry,
+        )
+        self.key_fetches = Counter(
+            "hookgate_identity_key_fetches",
+            "Times that an issuer's keys were asked for, by result.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("ok", "failed"):
+            self.key_fetches.labels(result)
+        self.tls_refused = Counter(
+            "hookgate_tls_refused", "Connections that ended in the TLS handshake.", registry=registry
         )
         self.unenforceable = Counter(
             "hookgate_unenforceable", "Denials that the client does not obey, by event.", ["event"], registry=registry
@@ -163,6 +187,22 @@ class Metrics:
         self.ready = Gauge("hookgate_ready", "1 while ready.", registry=registry)
         build = Info("hookgate_build", "Version of Hookgate.", registry=registry)
         build.info({"version": __version__})
+        self.config_reloads = Counter(
+            "hookgate_config_reloads",
+            "Times that the configuration was read again, by what became of it.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("taken", "refused", "unchanged"):
+            self.config_reloads.labels(result)
+        self.config_faults = Gauge(
+            "hookgate_config_faults",
+            "Faults of a changed configuration that was refused; what was in force stays so.",
+            registry=registry,
+        )
+        self.config_pending = Gauge(
+            "hookgate_config_pending", "Changed settings that wait for a restart.", registry=registry
+        )
         self.config_info = Info("hookgate_config", "Settings in force that change what is answered.", registry=registry)
 
     def canary_state(self, state: CanaryState, *, trusted: bool, strict: bool | None) -> None:

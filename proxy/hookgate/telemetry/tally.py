@@ -24,6 +24,9 @@ class Tally:
         event = labels.event(record.event)
         metrics.decisions.labels(event, labels.tool(record.tool), record.outcome, record.mode).inc()
         metrics.hook_seconds.labels(event).observe(record.total_seconds)
+        metrics.identities.labels(record.source or "none").inc()
+        if record.claimed_user:
+            metrics.claims_contradicted.inc()
         if record.pdp_seconds:
             metrics.pdp_seconds.observe(record.pdp_seconds)
         if event == "unknown":

@@ -12,7 +12,7 @@ import msgspec
 
 from hookgate.audit.chain import taken_apart
 from hookgate.audit.checkpoint import TYPE as CHECKPOINT
-from hookgate.audit.error import JournalError
+from hookgate.audit.error import UNREADABLE, JournalError
 from hookgate.audit.recovery import newest_checkpoint
 from hookgate.audit.segments import first_seq, segment_paths
 
@@ -127,6 +127,6 @@ class JournalIndex:
 def _is_wanted(body: bytes, since: str, until: str) -> bool:
     try:
         head = msgspec.json.decode(body, type=_Head)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return False
     return head.type != CHECKPOINT and since <= head.time < until

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from hookgate.audit.shipping.cursor import Cursor, CursorError, load_cursor, save_cursor
-from hookgate.audit.shipping.delivery import Delivery, GivenUpError, Outcome
+from hookgate.audit.segments import first_seq, segment_paths
+from hookgate.audit.shipping.cursor import Cursor, CursorError, load_cursor, remove_cursor, save_cursor
+from hookgate.audit.shipping.delivery import Delivery, GivenUpError, Outcome, SinkEmptyError
 from hookgate.audit.shipping.notes import TYPES, NoteWriter
 from hookgate.audit.shipping.reader import Oddity, Read, Reader
 from hookgate.audit.shipping.reduced import reduced, type_and_id
@@ -56,6 +57,8 @@ class Courier:
         #: Most records that the sink is given at once: fewer where it was too slow for more.
         self._most = shipper.batch_records
         self._ending = self._is_closed = False
+        #: Begun again for an empty sink, which has taken nothing yet: it is not asked again until it has.
+        self._is_begun_again = False
         #: The time of the oldest record that is not delivered yet; None where there is none.
         self._behind_since: float | None = None
         self._shipped = self._refused = self._dropped = self._dropped_in_a_row = 0
@@ -68,7 +71,7 @@ class Courier:
     async def run(self) -> None:
         """Ships until the end; raises nothing but what cancels it."""
         try:
-            while await self._guarded(self._round):
+            while await self._guarded(self._step):
                 pass
         except GivenUpError:
             pass
@@ -111,6 +114,33 @@ class Courier:
         await self._delivery.failed(fault)
         return True
 
+    async def _step(self) -> bool:
+        try:
+            return await self._round()
+        except SinkEmptyError:
+            await self._begin_again()
+            return True
+
+    async def _begin_again(self) -> None:
+        """The sink has lost what it had: it gets all that the journal still has. The cursor goes first, so that retention
+        leaves that alone, and the same is done again if this process ends meanwhile."""
+        had = self._cursor.seq if self._cursor is not None else 0
+        first = await self._worker(self._forget)
+        self._cursor, self._reader, self._is_begun_again = None, Reader(self._directory, None), True
+        await self._odd(Oddity("sink_empty", first, had))
+
+    def _forget(self) -> int:
+        """Lets the cursor and the journal go; gives the number of the journal's first line."""
+        remove_cursor(self._directory, self.name)
+        if self._reader is not None:
+            self._reader.close()
+        paths = segment_paths(self._directory)
+        return first_seq(paths[0]) if paths else 0
+
+    def _expected(self) -> str | None:
+        """Gives the chain that the sink should have something of."""
+        return self._cursor.instance if self._cursor is not None and not self._is_begun_again else None
+
     async def _round(self) -> bool:
         """Ships what is there; False at the end."""
         if self._reader is None:
@@ -123,6 +153,8 @@ class Courier:
             self._behind_since = None
             if not self._is_saved and self._cursor is not None:
                 await self._arrived(self._cursor)
+            if self._expected() is not None and self._delivery.is_to_be_asked:
+                await self._delivery.send((), self._expected())
             if ending:
                 return False
             await self._delivery.pause(_POLL_SECONDS)
@@ -147,11 +179,11 @@ class Courier:
         pieces = [(0, len(read.shipments))]
         while pieces:
             begin, end = pieces.pop()
-            outcome = await self._delivery.send(read.shipments[begin:end])
+            outcome = await self._delivery.send(read.shipments[begin:end], self._expected())
             if outcome is Outcome.TAKEN:
                 self._most = min(self._shipper.batch_records, self._most * 2)
                 self._shipped += end - begin
-                self._dropped_in_a_row = 0
+                self._dropped_in_a_row, self._is_begun_again = 0, False
             elif end - begin > 1:
                 middle = (begin + end) // 2
                 pieces += [(middle, end), (begin, middle)]
@@ -166,7 +198,7 @@ class Courier:
     async def _without(self, shipment: Shipment) -> bool:
         """Ships a record's metadata and digest in its place; False where it is not known whether the record is at fault."""
         error = self._delivery.error
-        second = await self._delivery.send([reduced(shipment)])
+        second = await self._delivery.send([reduced(shipment)], self._expected())
         is_taken = second is Outcome.TAKEN
         if second is Outcome.TOO_MUCH:
             # It stumbles over anything, so that nothing speaks against this record.
@@ -175,6 +207,7 @@ class Courier:
             await self._delivery.failed(f"refuses everything: {error}")
             return False
         self._dropped_in_a_row = 0 if is_taken else self._dropped_in_a_row + 1
+        self._is_begun_again = self._is_begun_again and not is_taken
         self._refused += 1
         self._shipped += is_taken
         self._dropped += not is_taken

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from hookgate.audit.draft import write_whole
+from hookgate.audit.error import UNREADABLE
 from hookgate.audit.segments import sync_directory
 
 DIRECTORY = "cursors"
@@ -47,7 +49,7 @@ def load_cursor(directory: Path, shipper: str) -> Cursor | None:
         return None
     try:
         cursor = msgspec.json.decode(content, type=Cursor)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise CursorError(f"{path} is damaged") from None
     if cursor.seq < 0 or cursor.offset < 0:
         raise CursorError(f"{path} is damaged")
@@ -73,13 +75,9 @@ def save_cursor(directory: Path, shipper: str, cursor: Cursor) -> None:
             os.fsync(stream.fileno())
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Makes or replaces a file that only its owner may read, on the disk when it returns. Raises OSError."""
-    draft = path.with_name(path.name + ".new")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(file)
-    draft.replace(path)
-    sync_directory(path.parent)
+def remove_cursor(directory: Path, shipper: str) -> None:
+    """Forgets how far a shipper has come, on the disk when it returns. Raises OSError."""
+    path = cursor_path(directory, shipper)
+    if path.exists():
+        path.unlink()
+        sync_directory(path.parent)

@@ -9,7 +9,7 @@ from enum import Enum
 
 import structlog
 
-from hookgate.audit.shipping.shipment import Shipment, Sink, SinkError, SinkRefusedError
+from hookgate.audit.shipping.shipment import Keeper, Shipment, Sink, SinkError, SinkRefusedError
 from hookgate.harmless import harmless
 
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.1, 30.0
@@ -32,6 +32,10 @@ class Outcome(Enum):
 
 class GivenUpError(Exception):
     """The sink could not be reached, and the process is about to end."""
+
+
+class SinkEmptyError(Exception):
+    """The sink has nothing of a chain that was delivered to it: it was removed, or another is in its place."""
 
 
 class Delivery:
@@ -64,17 +68,26 @@ class Delivery:
         """From now on a failure lasts no longer than the patience does."""
         self._ending.set()
 
-    async def send(self, batch: Sequence[Shipment]) -> Outcome:
-        """Delivers a batch. Raises GivenUpError once it was told to end and the sink fails."""
+    @property
+    def is_to_be_asked(self) -> bool:
+        """Whether the sink could tell that it has lost what it had, and has not been asked since it was opened."""
+        return not self._is_open and isinstance(self._sink, Keeper)
+
+    async def send(self, batch: Sequence[Shipment], instance: str | None = None) -> Outcome:
+        """Delivers a batch. Raises GivenUpError once it was told to end and the sink fails; SinkEmptyError where the sink
+        should have something of a chain (`instance`), and has nothing."""
         stumbles = 0
         while True:
-            ending = self._ending.is_set()
+            ending, is_empty = self._ending.is_set(), False
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     if not self._is_open:
                         await self._sink.open()
+                        if instance is not None and isinstance(self._sink, Keeper):
+                            is_empty = not await self._sink.holds(instance)
                         self._is_open = True
-                    await self._sink.send(batch)
+                    if batch and not is_empty:
+                        await self._sink.send(batch)
             except SinkRefusedError as error:
                 self.error = harmless(str(error), _ERROR_CHARACTERS)
                 return Outcome.REFUSED
@@ -93,6 +106,8 @@ class Delivery:
                     return Outcome.TOO_MUCH
             else:
                 self._succeeded()
+                if is_empty:
+                    raise SinkEmptyError
                 return Outcome.TAKEN
 
     async def failed(self, error: str, *, ending: bool | None = None) -> None:

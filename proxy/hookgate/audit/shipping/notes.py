@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from hookgate.audit.draft import write_whole
+from hookgate.audit.error import UNREADABLE
 from hookgate.audit.record import now
-from hookgate.audit.shipping.cursor import write_whole
 from hookgate.ids import uuid7
 
 DIRECTORY = "notes"
@@ -71,11 +72,11 @@ def waiting_notes(directory: Path, most: int = 100) -> list[tuple[Path, Note | N
 def _note(content: bytes, name: str) -> Note | None:
     try:
         note = msgspec.json.decode(content, type=Note)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return note if note.type in TYPES and note.id == name else None
 
 
 def _paths(directory: Path) -> Iterator[Path]:
     with suppress(FileNotFoundError):
-        yield from (path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+        yield from (path for path in directory.iterdir() if _NAME.fullmatch(path.name) and path.is_file())

@@ -25,7 +25,7 @@ class Oddity:
     """Something about the journal that its readers should know. Lines that are left out have numbers from `first_seq` to
     `last_seq`; where a shipper begins again, `first_seq` is where, and `last_seq` how far it had come."""
 
-    #: `removed` and `damaged` lines are left out; `rewritten` and `new_chain`: it begins again.
+    #: `removed` and `damaged` lines are left out; `rewritten`, `new_chain` and `sink_empty`: it begins again.
     why: str
     first_seq: int
     last_seq: int

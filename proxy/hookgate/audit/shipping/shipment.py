@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -48,3 +48,11 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Lets everything go; also after a failure."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A sink that knows what it has: one that was emptied, or is another, can be told by it."""
+
+    async def holds(self, instance: str) -> bool:
+        """Whether it has ever got a line of the chain with that id; asked after `open`. Raises SinkError."""

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import asyncpg
 
 from hookgate.audit.shipping.shipment import Shipment, SinkError, SinkRefusedError
-from hookgate.audit.store.columns import Rows, key_of, place_of, rows_of
+from hookgate.audit.store.columns import DecisionRow, Rows, Tally, count, key_of, place_of, rows_of
 from hookgate.audit.store.moment import DAY
 from hookgate.audit.store.postgres import connect, name_of, said
 from hookgate.audit.store.postgres_tables import STEPS, drop_days, make_days, migrate
 from hookgate.audit.store.spans import merged, stretches
-from hookgate.audit.store.tables import DECISION, LINE, SERVICE, Column, Table
+from hookgate.audit.store.tables import DECISION, LINE, REPLACED, SERVICE, Column, Table
 from hookgate.config.shippers import PostgresShipper
 
 _DAY_SECONDS = 86400.0
@@ -91,6 +91,20 @@ class PostgresSink:
         except ValueError as error:
             raise SinkRefusedError(str(error)) from None
 
+    async def holds(self, instance: str) -> bool:
+        """Whether anything of a chain was ever delivered. Raises SinkError."""
+        if self._connection is None:
+            raise SinkError(f"{self._name}: not connected")
+        try:
+            return bool(
+                await self._connection.fetchval(
+                    "SELECT EXISTS (SELECT 1 FROM span s JOIN chain c ON c.number = s.chain WHERE c.instance = $1)",
+                    instance,
+                )
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise SinkError(f"{self._name}: {said(error)}") from None
+
     async def close(self) -> None:
         """Lets the connection go at once: a server that hangs is not waited for."""
         connection, self._connection = self._connection, None
@@ -106,7 +120,7 @@ class PostgresSink:
     async def _stored(self, connection: "asyncpg.Connection[asyncpg.Record]", batch: Sequence[Shipment]) -> None:
         keyed: dict[int, Shipment] = {}
         for one in batch:
-            keyed.setdefault(key_of(await self._chain(connection, one.instance), one.seq), one)
+            keyed[key_of(await self._chain(connection, one.instance), one.seq)] = one
         rows = rows_of(sorted(keyed.items()))
         days = {row.time // DAY for row in rows.lines}
         if missing := days - self._days:
@@ -118,12 +132,16 @@ class PostgresSink:
             await connection.execute(
                 "SELECT number FROM chain WHERE number = ANY($1) ORDER BY number FOR UPDATE", chains
             )
+            gone = await _replaced(connection, keyed)
             new = {row["key"] for row in await _inserted(connection, LINE, rows.lines)}
             if len(new) < len(rows.lines):
                 rows = rows_of((key, one) for key, one in sorted(keyed.items()) if key in new)
             await _inserted(connection, DECISION, rows.decisions)
             await _inserted(connection, SERVICE, rows.services)
+            rows.tally.subtract(gone)
             await _counted(connection, rows)
+            if gone:
+                await connection.execute("DELETE FROM tally WHERE count <= 0")
             for chain in chains:
                 await _delivered(connection, chain, [place_of(key)[1] for key in keyed if place_of(key)[0] == chain])
             await connection.execute(
@@ -149,6 +167,35 @@ class PostgresSink:
         except asyncpg.LockNotAvailableError:
             # Somebody reads what is to go: later.
             return
+
+
+async def _replaced(connection: "asyncpg.Connection[asyncpg.Record]", keyed: dict[int, Shipment]) -> Tally:
+    """Takes out lines that others come in place of, and keeps them where they are no longer asked about; gives how their
+    decisions were counted. All days are looked through, but only where something was delivered before."""
+    counted, chains = Tally(), {place_of(key)[0] for key in keyed}
+    seqs = [place_of(key)[1] for key in keyed]
+    if not await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM span WHERE chain = ANY($1) AND first <= $2 AND last >= $3)",
+        list(chains),
+        max(seqs),
+        min(seqs),
+    ):
+        return counted
+    there = await connection.fetch("SELECT key, time, hash FROM line WHERE key = ANY($1)", list(keyed))
+    stale = [row for row in there if row["hash"] != bytes.fromhex(keyed[row["key"]].hash)]
+    if not stale:
+        return counted
+    where = "WHERE key = ANY($1) AND time = ANY($2)"
+    of_them = [row["key"] for row in stale], [row["time"] for row in stale]
+    await connection.execute(
+        f"INSERT INTO {REPLACED.name} SELECT * FROM line {where} ON CONFLICT DO NOTHING",  # noqa: S608 (values are bound)
+        *of_them,
+    )
+    for row in await connection.fetch(f"DELETE FROM decision {where} RETURNING *", *of_them):  # noqa: S608 (values are bound)
+        count(counted, DecisionRow(*row))
+    for table in (LINE, SERVICE):
+        await connection.execute(f"DELETE FROM {table.name} {where}", *of_them)  # noqa: S608 (values are bound)
+    return counted
 
 
 async def _inserted(

@@ -42,6 +42,13 @@ class SqliteSink:
             raise SinkError(f"{self._path}: not open")
         await self._in_thread(lambda: self._stored(store, batch))
 
+    async def holds(self, instance: str) -> bool:
+        """Whether anything of a chain was ever delivered. Raises SinkError."""
+        store = self._store
+        if store is None:
+            raise SinkError(f"{self._path}: not open")
+        return await self._in_thread(lambda: store.holds(instance))
+
     async def close(self) -> None:
         """Closes the file, once what is being written is."""
         store, self._store = self._store, None

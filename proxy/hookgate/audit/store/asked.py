@@ -56,7 +56,7 @@ class SqlStore:
             return ()
         names, related = [record_id], own[1:]
         for place in own:
-            for time, key, name in self._of_the_same_call(place):
+            for time, key, name, _ in self._of_the_same_call(place):
                 related.append(Place(time, key))
                 names.append(name)
         related += self._about(names)
@@ -191,7 +191,7 @@ class SqlStore:
         ]
 
     def _of_the_same_call(self, place: Place) -> list[Row]:
-        """Gives time, key and id of each."""
+        """Gives time, key, id and event of each. From a PermissionRequest the PreToolUse leads to how the call ended."""
         where, same = Condition(self._database), []
         where.add(f"time = {where.value(place.time)} AND key = {where.value(place.key)}")
         columns = "session_id, tool_use_id, prompt_id, input_digest, event"
@@ -212,8 +212,12 @@ class SqlStore:
         if not same:
             return []
         where.add(f"({' OR '.join(same)})")
-        sql = f"SELECT time, key, id FROM decision{where.where()} ORDER BY time, key LIMIT {_MAX_RELATED}"  # noqa: S608 (values are bound)
-        return self._database.rows(sql, where.values)
+        sql = f"SELECT time, key, id, event FROM decision{where.where()} ORDER BY time, key LIMIT {_MAX_RELATED}"  # noqa: S608 (values are bound)
+        found = self._database.rows(sql, where.values)
+        if event == "PermissionRequest":
+            asked = [Place(row[0], row[1]) for row in found if row[3] == "PreToolUse"]
+            return [*found, *(row for one in asked for row in self._of_the_same_call(one))]
+        return found
 
     def _about(self, ids: list[str]) -> list[Place]:
         listed = self._database.listed([name for name in dict.fromkeys(ids) if name])

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hookgate.audit.shipping.shipment import Shipment
-from hookgate.audit.store.columns import Rows, key_of, place_of, rows_of
+from hookgate.audit.store.columns import DecisionRow, Rows, Tally, count, key_of, place_of, rows_of
 from hookgate.audit.store.moment import DAY, HOUR
 from hookgate.audit.store.spans import merged, stretches
 from hookgate.audit.store.sqlite import APPLICATION_ID, STEPS, version_of
-from hookgate.audit.store.tables import DECISION, LINE, SERVICE, Table
+from hookgate.audit.store.tables import DECISION, LINE, REPLACED, SERVICE, Table
 
 _BUSY_SECONDS = 5.0
 #: Rows of a table that are removed in one transaction: nobody waits long for it.
@@ -50,7 +50,7 @@ class StoreFile:
         return (status.st_dev, status.st_ino) == self._file
 
     def write(self, batch: Sequence[Shipment], passed_seconds: float = 0.0) -> int:
-        """Stores what of a batch is not there yet; gives how many lines that were.
+        """Stores what of a batch is not there yet, and what is another line than the one there; gives how many lines that were.
 
         `passed_seconds` is how long it was since the last one. The store's own clock is made of it, which no wall clock moves.
         """
@@ -113,17 +113,31 @@ class StoreFile:
     def _write(self, batch: Sequence[Shipment]) -> int:
         keyed: dict[int, Shipment] = {}
         for one in batch:
-            keyed.setdefault(key_of(self.chain(one.instance), one.seq), one)
-        there = {
-            row[0]
-            for row in self._connection.execute(
-                "SELECT key FROM line WHERE key BETWEEN ? AND ?", (min(keyed), max(keyed))
-            )
-        }
-        rows = rows_of((key, keyed[key]) for key in sorted(keyed) if key not in there)
+            keyed[key_of(self.chain(one.instance), one.seq)] = one
+        there: dict[int, bytes] = dict(
+            self._connection.execute("SELECT key, hash FROM line WHERE key BETWEEN ? AND ?", (min(keyed), max(keyed)))
+        )
+        stale = [key for key, one in keyed.items() if key in there and there[key] != bytes.fromhex(one.hash)]
+        rows = rows_of((key, keyed[key]) for key in sorted(keyed) if key not in there or key in stale)
+        if stale:
+            rows.tally.subtract(self._taken_out(stale))
         self.insert(rows)
+        if stale:
+            self._connection.execute("DELETE FROM tally WHERE count <= 0")
         self.delivered(keyed, {row.time // DAY for row in rows.lines})
         return len(rows.lines)
+
+    def _taken_out(self, keys: Sequence[int]) -> Tally:
+        """Takes out lines that others come in place of, and keeps them where they are no longer asked about. Gives how their
+        decisions were counted."""
+        run, counted = self._connection.execute, Tally()
+        for key in keys:
+            run(f"INSERT OR IGNORE INTO {REPLACED.name} SELECT * FROM line WHERE key = ?", (key,))  # noqa: S608 (a table's name)
+            for row in run("SELECT * FROM decision WHERE key = ?", (key,)):
+                count(counted, DecisionRow(*row))
+            for table in (LINE, DECISION, SERVICE):
+                run(f"DELETE FROM {table.name} WHERE key = ?", (key,))  # noqa: S608 (a table's name)
+        return counted
 
     def chain(self, instance: str) -> int:
         """Gives a chain's number in this store, a new one if need be."""
@@ -133,6 +147,11 @@ class StoreFile:
             known = run("INSERT INTO chain (instance) VALUES (?) RETURNING number", (instance,)).fetchone()
         number: int = known[0]
         return number
+
+    def holds(self, instance: str) -> bool:
+        """Whether anything of a chain was ever delivered."""
+        asked = "SELECT 1 FROM span JOIN chain ON chain.number = span.chain WHERE chain.instance = ? LIMIT 1"
+        return self._connection.execute(asked, (instance,)).fetchone() is not None
 
     def delivered(self, keys: Iterable[int], days: set[int]) -> None:
         """Notes which lines have been delivered, and which days have got rows."""
@@ -164,6 +183,7 @@ class StoreFile:
                 many("DELETE FROM line WHERE key = ?", keys)
                 many(f"DELETE FROM {table} WHERE key = ?", keys)  # noqa: S608 (a table's name)
                 return
+        run("DELETE FROM replaced WHERE time >= ? AND time < ?", (begin, end))
         run("DELETE FROM tally WHERE hour >= ? AND hour < ?", (begin // HOUR, end // HOUR))
         run("DELETE FROM stay WHERE day = ?", (day,))
 

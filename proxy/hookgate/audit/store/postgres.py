@@ -111,7 +111,9 @@ class PostgresDatabase:
         version = await version_of(connection, schema)
         if version == 0:
             connection.terminate()
-            raise StoreError(f"{self._name}: no store there: `hookgate ship` makes it when it first delivers")
+            raise StoreError(
+                f"{self._name}: no store there: `hookgate ship` makes it when it first delivers; `hookgate audit ship DIR` fills one from a journal"
+            )
         if version is None:
             connection.terminate()
             raise StoreError(f"{self._name}: of another version than this Hookgate's: use the one that fills it")

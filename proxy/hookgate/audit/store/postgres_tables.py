@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from hookgate.audit.store.moment import DAY, HOUR, moment_of
-from hookgate.audit.store.tables import DAILY, INDEXES, TABLES, Column, Table
+from hookgate.audit.store.tables import DAILY, INDEXES, REPLACED, TABLES, Column, Table
 
 _COLUMNS = {
     Column.WHOLE: "bigint NOT NULL",
@@ -45,6 +45,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         *(index.sql() for index in INDEXES),
         _VIEW,
     ),
+    (_made(REPLACED),),
 )
 
 
@@ -98,6 +99,7 @@ async def drop_days(connection: "asyncpg.Connection[asyncpg.Record]", schema: st
         for (day,) in days:
             for table in DAILY:
                 await connection.execute(f"DROP TABLE IF EXISTS {partition(table, day)}")
+            await connection.execute("DELETE FROM replaced WHERE time >= $1 AND time < $2", day * DAY, (day + 1) * DAY)
             first = day * DAY // HOUR
             await connection.execute("DELETE FROM tally WHERE hour >= $1 AND hour < $2", first, first + DAY // HOUR)  # fmt: skip
     return len(days)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from hookgate.audit.store.dialect import Row, variants
 from hookgate.audit.store.question import StoreError
-from hookgate.audit.store.tables import INDEXES, TABLES, Column, Table
+from hookgate.audit.store.tables import INDEXES, REPLACED, TABLES, Column, Table
 
 #: "HkGt": what tells the file from another program's.
 APPLICATION_ID = 0x486B4774
@@ -58,7 +58,7 @@ def indexes() -> tuple[str, ...]:
 
 
 #: What leads from each version to the next, beginning with an empty file.
-STEPS: tuple[tuple[str, ...], ...] = ((*tables(), *indexes()),)
+STEPS: tuple[tuple[str, ...], ...] = ((*tables(), *indexes()), (_made(REPLACED),))
 
 
 def version_of(connection: sqlite3.Connection, path: Path) -> int:

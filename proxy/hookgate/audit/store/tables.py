@@ -79,6 +79,8 @@ TALLY = Table(
 )
 #: Which stretches of a chain have been delivered.
 SPAN = Table("span", {"chain": _W, "first": _W, "last": _W}, ("chain", "first"))
+#: Lines in whose place others came with the same number: a power cut took them out of the journal after they had been shipped.
+REPLACED = Table("replaced", LINE.columns, ("key", "hash"))
 
 DAILY = (LINE, DECISION, SERVICE)
 TABLES = (*DAILY, TALLY, SPAN)

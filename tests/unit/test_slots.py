@@ -1,0 +1,75 @@
+"""Slots for decisions: in all, for heavy ones, and for one caller."""
+
+import asyncio
+from contextlib import suppress
+
+from hookgate.config.tree import Decision
+from hookgate.slots import Slots
+
+
+class Crowd:
+    """Callers that hold a slot until they are let go."""
+
+    def __init__(self, config: Decision) -> None:
+        self.slots = Slots(config)
+        self.go = asyncio.Event()
+        self.holding: list[str] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def comes(self, caller: str, count: int = 1, *, heavy: bool = False) -> None:
+        self.tasks += [asyncio.create_task(self._holds(caller, heavy=heavy)) for _ in range(count)]
+
+    async def _holds(self, caller: str, *, heavy: bool) -> None:
+        async with self.slots.taken(caller, heavy=heavy):
+            self.holding.append(caller)
+            await self.go.wait()
+
+    async def settled(self) -> list[str]:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return self.holding
+
+
+async def test_one_caller_holds_its_share_and_leaves_the_rest_to_others() -> None:
+    crowd = Crowd(Decision(max_in_flight=4, max_in_flight_per_principal=3))
+    crowd.comes("user flood", 20)
+    crowd.comes("user alex")
+    assert sorted(await crowd.settled()) == ["user alex"] + ["user flood"] * 3
+    crowd.go.set()
+    await asyncio.gather(*crowd.tasks)
+    assert len(crowd.holding) == 21
+
+
+async def test_by_itself_a_callers_share_is_half() -> None:
+    for most, share in ((8, 4), (5, 2), (1, 1)):
+        crowd = Crowd(Decision(max_in_flight=most))
+        crowd.comes("peer 192.0.2.1", 20)
+        assert len(await crowd.settled()) == share
+        crowd.go.set()
+        await asyncio.gather(*crowd.tasks)
+
+
+async def test_heavy_decisions_have_a_quarter_and_light_ones_go_past_them() -> None:
+    crowd = Crowd(Decision(max_in_flight=8, max_in_flight_per_principal=8))
+    crowd.comes("heavy", 6, heavy=True)
+    crowd.comes("light", 3)
+    assert sorted(await crowd.settled()) == ["heavy"] * 2 + ["light"] * 3
+    crowd.go.set()
+    await asyncio.gather(*crowd.tasks)
+
+
+async def test_who_gives_up_waiting_leaves_nothing_behind() -> None:
+    crowd = Crowd(Decision(max_in_flight=2, max_in_flight_per_principal=1))
+    crowd.comes("a", 3)
+    crowd.comes("b", 3)
+    await crowd.settled()
+    for task in crowd.tasks:
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.gather(*crowd.tasks)
+    await crowd.settled()
+    assert crowd.slots.callers() == 0
+    crowd.go.set()
+    crowd.comes("a", 5)
+    await asyncio.gather(*crowd.tasks[-5:])
+    assert crowd.slots.callers() == 0
