@@ -103,8 +103,9 @@ class Facts(msgspec.Struct, frozen=True):
     commands: tuple[CommandFact, ...] = ()
     #: What commands do together, in words such as `network_to_interpreter`.
     shapes: tuple[str, ...] = ()
-    #: The MCP server whose tool is called, and the tool; empty for others.
+    #: The MCP server whose tool is called; empty for other tools.
     server: str = ""
+    #: The tool of that server.
     tool: str = ""
     #: Whether every path lies below the session's working directory; true where there is none.
     inside_project: bool = True

@@ -9,7 +9,7 @@ from tree_sitter import Language, Node, Parser
 #: Longer commands are not read. Everyday scripts have a few kilobytes.
 MAX_BYTES = 65_536
 #: CPU time for the reading of one call's commands, nested ones included; within the 50 ms that no synchronous work may exceed.
-SECONDS = 0.02
+SECONDS = 0.012
 _MAX_HERE_DOCUMENTS = 32
 #: Of one kind of bracket, or of quotes, in a row: nothing that is meant to be read nests so deep.
 _DENSE = re.compile(rb"(?:[(){}\[\]`$<>&|;]\s*){400}")
