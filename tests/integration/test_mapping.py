@@ -127,7 +127,7 @@ class TestResource:
 
 class TestFacts:
     def test_are_complete_where_nothing_is_known(self, asking: Asking) -> None:
-        assert asking().attr["facts"] == NO_FACTS
+        assert asking(tool_input={"command": ""}).attr["facts"] == NO_FACTS
 
     def test_name_the_path_that_a_file_tool_touches(self, asking: Asking) -> None:
         facts = asking(payload("PreToolUse.Read", tool_input={"file_path": "/home/dev/project/../.SSH//id"})).attr[

@@ -319,7 +319,9 @@ async def test_a_rewritten_input_is_asked_about_again_before_it_is_answered() ->
     assert first.attributes["tool_input"] == BASH["tool_input"]
     assert second.attributes["tool_input"] == {"command": "ls", "timeout": 120000}
     assert second.request_id == f"{first.request_id}.changed"
-    assert {**second.attributes, "tool_input": 0} == {**first.attributes, "tool_input": 0}
+    ours = {"tool_input": 0, "facts": 0}
+    assert {**second.attributes, **ours} == {**first.attributes, **ours}
+    assert [one["program"] for one in second.attributes["facts"]["commands"]] == ["ls"]
     assert body["hookSpecificOutput"]["updatedInput"] == {"command": "ls", "timeout": 120000}
     assert strength("PreToolUse", body) == "allow"
     assert len(stage.record["outputs"]) == 2
