@@ -9,7 +9,9 @@ from tree_sitter import Language, Node, Parser
 #: Longer commands are not read. Everyday scripts have a few kilobytes.
 MAX_BYTES = 65_536
 #: CPU time for the reading of one call's commands, nested ones included; within the 50 ms that no synchronous work may exceed.
-SECONDS = 0.012
+SECONDS = 0.03
+#: Of it for the parser, which takes a while to stop.
+_PARSE_SECONDS = 0.012
 _MAX_HERE_DOCUMENTS = 32
 #: Of one kind of bracket, or of quotes, in a row: nothing that is meant to be read nests so deep.
 _DENSE = re.compile(rb"(?:[(){}\[\]`$<>&|;]\s*){400}")
@@ -25,12 +27,17 @@ class Budget:
     """The CPU time and the syntax nodes that a call's commands may take."""
 
     def __init__(self, seconds: float = SECONDS, nodes: int = 20_000) -> None:
-        self._end = time.thread_time() + seconds
+        now = time.thread_time()
+        self._end, self._parse_end = now + seconds, now + min(seconds, _PARSE_SECONDS)
         self._nodes = nodes
 
     def in_time(self) -> bool:
         """Whether time is left."""
         return time.thread_time() < self._end
+
+    def may_parse(self) -> bool:
+        """Whether time is left for the parser."""
+        return time.thread_time() < self._parse_end
 
     def spend(self) -> None:
         """Counts one node. Raises Unreadable when the budget is used up."""
@@ -54,7 +61,7 @@ def parse(source: bytes, budget: Budget) -> Node:
         return source[offset : offset + _CHUNK_BYTES]
 
     try:
-        tree = parser.parse(chunk, progress_callback=lambda _offset, _error: not budget.in_time())
+        tree = parser.parse(chunk, progress_callback=lambda _offset, _error: not budget.may_parse())
     except ValueError as error:
         raise Unreadable("too_complex") from error
     return tree.root_node
