@@ -841,7 +841,7 @@ class CommandReader:
         if _SHELL_WORD.search(code):
             self._ledger.shapes["shell_from_program"] = None
         if re.search(r"\bsocket\b|TCPSocket|fsockopen|net\.(?:connect|Socket)|/dev/tcp/|/inet/", code) and re.search(
-            r"/bin/(?:ba)?sh|dup2|\bexec|subprocess|spawn|4444", code
+            r"/bin/(?:ba)?sh|dup2|\bexec|subprocess|spawn", code
         ):
             self._ledger.shapes["shell_over_network"] = None
         if re.search(r"(?:\bexec|\beval)\s*\(", code) and re.search(
