@@ -40,6 +40,7 @@ from hookgate.pdp.findings import CanaryState, Findings
 from hookgate.probes import expectation_probes
 from hookgate.telemetry.identity import IdentityWatch
 from hookgate.telemetry.metrics import Metrics
+from hookgate.telemetry.spans import spans_for
 from hookgate.telemetry.trail import TrailWatch
 from hookgate.telemetry.writer import LineWriter
 
@@ -103,8 +104,10 @@ class Service:
             key = kept.value
         except (ListenError, JournalError) as error:
             raise StartError(str(error)) from None
+        self._spans = spans_for(config.traces, instance=self._journal.instance, metrics=self.metrics, log=self._log)
+        opened.push_async_callback(self._spans.stop)
         try:
-            self._transport = GrpcTransport(config.pdp)
+            self._transport = GrpcTransport(config.pdp, self._spans.metadata)
         except ChannelError as error:
             raise StartError(str(error)) from None
         except (OSError, ValueError) as error:
@@ -131,6 +134,7 @@ class Service:
             key=key,
             origin=self._origin,
             calls=await recalled(config, self._log),
+            spans=self._spans,
             observe=self._observe,
         )
         health = f"http://{self.admin.address}/readyz" if self.admin else "admin.enabled is false"
@@ -292,6 +296,7 @@ class Service:
         if self._supervisor is not None:
             await self._supervisor.stop()
         await self._transport.close()
+        await self._spans.stop()
         if self.admin is not None:
             await self._admin_runner.cleanup()
         self._log.info("stopped", unanswered=cut)
