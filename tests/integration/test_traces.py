@@ -10,11 +10,12 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.conftest import payload
+from tests.conftest import ROOT, payload
 from tests.integration.conftest import Serving
 from tests.integration.running import run
 from tests.integration.stand_in import DENY, StandInPdp, says
 from tests.support.collectors import Collector, Trouble
+from tests.support.pdp import Pdp
 from tests.support.service import ServiceProcess
 from tests.support.wait import free_port, until
 
@@ -160,6 +161,32 @@ class TestTrace:
     def test_is_not_there_when_it_is_off(self, make: Make, stand_in: StandInPdp) -> None:
         ask(make(None))
         assert stand_in.traceparents == [""]
+
+
+class TestRealPdp:
+    def test_adds_its_own_spans_to_the_trace(self, cerbos: Path, collector: Collector) -> None:
+        variables = {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.url("/v1/traces"),
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+            # As Hookgate decided for each trace, and nothing that is in none.
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": "0",
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+        pdp = Pdp(ROOT / "policies", variables=variables).start()
+        service = ServiceProcess(pdp.address, {"traces": {"url": collector.url("/v1/traces")}})
+        try:
+            asking = trace(collector, ask(service.start()))["pdp"]
+
+            def of_cerbos() -> list[dict[str, Any]]:
+                spans = [one["document"] for one in collector.records]
+                return [span for span in spans if span["resource"]["service.name"] != "hookgate"]
+
+            until(lambda: asking["spanId"] in {span["parentSpanId"] for span in of_cerbos()}, seconds=30)
+            assert {span["traceId"] for span in of_cerbos()} == {asking["traceId"]}
+        finally:
+            service.remove()
+            pdp.stop()
 
 
 class TestCollector:

@@ -226,7 +226,7 @@ class _Server:
         found = []
         for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
             resource = json_format.MessageToDict(resource_spans.resource)
-            for span in resource_spans.scope_spans[0].spans:
+            for span in (span for scope in resource_spans.scope_spans for span in scope.spans):
                 document = {
                     **json_format.MessageToDict(span),
                     "traceId": span.trace_id.hex(),
@@ -234,7 +234,7 @@ class _Server:
                     "parentSpanId": span.parent_span_id.hex(),
                     "links": [link.trace_id.hex() for link in span.links],
                     "attributes": {one.key: one.value.string_value for one in span.attributes},
-                    "resource": {one["key"]: one["value"]["stringValue"] for one in resource["attributes"]},
+                    "resource": {one["key"]: one["value"].get("stringValue", "") for one in resource["attributes"]},
                 }
                 found.append((span.span_id.hex(), document))
         self._keep(path, headers, found)
