@@ -246,6 +246,21 @@ class TestExtra:
         assert done.returncode != 0
         assert "traces.url: needs OpenTelemetry's SDK: pip install 'hookgate[traces]'" in done.stderr
 
+    def test_whose_own_variables_are_wrong_is_a_fault(self, tmp_path: Path) -> None:
+        configuration = tmp_path / "hookgate.yaml"
+        settings = {
+            "pdp": {"address": f"127.0.0.1:{free_port()}"},
+            "server": {"port": 0},
+            "admin": {"enabled": False},
+            "audit": {"directory": str(tmp_path / "audit"), "shippers": []},
+            "traces": {"url": "http://127.0.0.1/v1/traces"},
+        }
+        configuration.write_text(json.dumps(settings))
+        done = run("serve", "--config", configuration, env={"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many"})
+        assert done.returncode != 0
+        assert "traces: OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" in done.stderr
+        assert "Traceback" not in done.stderr
+
     def test_is_not_even_imported_where_traces_are_off(self) -> None:
         hidden = "import sys\nsys.modules['opentelemetry'] = sys.modules['requests'] = None"
         assert run("version", before=f"{hidden}\nimport hookgate.app.service").returncode == 0

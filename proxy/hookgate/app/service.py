@@ -104,7 +104,11 @@ class Service:
             key = kept.value
         except (ListenError, JournalError) as error:
             raise StartError(str(error)) from None
-        self._spans = spans_for(config.traces, instance=self._journal.instance, metrics=self.metrics, log=self._log)
+        try:
+            self._spans = spans_for(config.traces, instance=self._journal.instance, metrics=self.metrics, log=self._log)
+        except ValueError as error:
+            # OpenTelemetry's own variables, which set what the settings leave open.
+            raise StartError(f"traces: {error}") from None
         opened.push_async_callback(self._spans.stop)
         try:
             self._transport = GrpcTransport(config.pdp, self._spans.metadata)

@@ -105,14 +105,16 @@ class TracedSpans(Spans):
             "hookgate.identity.source": record.source,
             "error.type": record.error,
         }
-        span.set_attributes({name: value for name, value in found.items() if value})
-        if record.error:
-            span.set_status(Status(StatusCode.ERROR))
+        with contextlib.suppress(Exception):
+            span.set_attributes({name: value for name, value in found.items() if value})
+            if record.error:
+                span.set_status(Status(StatusCode.ERROR))
 
     def metadata(self) -> Metadata | None:
         """Gives W3C's trace context of the step under way."""
         carrier: dict[str, str] = {}
-        self._propagator.inject(carrier)
+        with contextlib.suppress(Exception):
+            self._propagator.inject(carrier)
         return tuple(carrier.items()) or None
 
     async def stop(self) -> None:
@@ -171,7 +173,7 @@ class _Delivery(SpanExporter):
         self.done = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Sends a batch once, and gives it up if it is not taken in time."""
+        """Sends a batch, and gives it up if it is not taken in time."""
         result = SpanExportResult.FAILURE
         try:
             result = self._exporter.export(spans)
