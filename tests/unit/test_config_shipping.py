@@ -50,6 +50,7 @@ def test_no_two_write_the_same_file(tmp_path: Path) -> None:
         ({"type": "otlp", "url": "http://c/", "ca": __file__}, "ca: has no effect without an https URL"),
         ({"type": "http", "url": "https://c/", "ca": "/none.pem"}, "ca: no such file: /none.pem"),
         ({**KAFKA, "brokers": ["kafka"]}, "brokers[0]: expected host:port, got 'kafka'"),
+        ({**KAFKA, "brokers": ["kafka:99999"]}, "brokers[0]: expected host:port, got 'kafka:99999'"),
         ({**KAFKA, "ca": __file__}, "ca: has no effect without tls: true"),
         ({**KAFKA, "username": "x"}, "username: and password go together"),
         ({"type": "file", "path": "/tmp"}, "path: /tmp is a directory: name a file in it"),
@@ -62,6 +63,50 @@ def test_no_two_write_the_same_file(tmp_path: Path) -> None:
 )
 def test_settings_without_sense_are_faults(shipper: dict[str, Any], fault: str) -> None:
     assert f"audit.shippers[1].{fault}" in faults({"type": "stdout"}, shipper, directory="/audit")
+
+
+PASSWORD = "s3cretpw"
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        *(("postgres", f"postgresql://u:{PASSWORD}@{rest}") for rest in ("[bad/db", "h:99999/db", "h:x/db", "h,/db")),
+        ("postgres", f"postgresql://u:{PASSWORD}/more@h/db"),
+        ("postgres", f"postgresql://u:{PASSWORD}@/db?host=/run&port=0"),
+        *(
+            (kind, f"https://u:{PASSWORD}@{rest}")
+            for kind in ("http", "otlp")
+            for rest in ("[bad/x", "h:99999/", "h:x/", "/x")
+        ),
+    ],
+)
+def test_a_url_that_cannot_be_read_is_a_fault_that_does_not_repeat_it(kind: str, url: str) -> None:
+    (found,) = faults({"type": kind, "url": url})
+    assert found.startswith("audit.shippers[0].url: ")
+    assert PASSWORD not in found
+    assert "HOST:PORT" in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("postgres", "postgresql:///db?host=/run/postgresql"),
+        ("postgres", "postgres://u:p@a:5432,b,[::1]:5433/db?sslmode=verify-full"),
+        ("postgres", "postgresql://u%40x:p%2F@%2Frun%2Fpostgresql:5432/db"),
+        ("http", "http://[::1]:8080/x"),
+        ("otlp", "https://collector/v1/logs"),
+    ],
+)
+def test_a_url_that_can_be_read_is_none(kind: str, url: str) -> None:
+    assert faults({"type": kind, "url": url}) == []
+
+
+@pytest.mark.parametrize("broker", [f"u:{PASSWORD}@nohost:1", f"sasl://u:{PASSWORD}@kafka:9092"])
+def test_a_broker_with_a_password_is_a_fault_that_does_not_repeat_it(broker: str) -> None:
+    (found,) = faults({**KAFKA, "brokers": [broker]})
+    assert found.startswith("audit.shippers[0].brokers[0]: expected host:port, and no @")
+    assert PASSWORD not in found
 
 
 @pytest.mark.parametrize(("kind", "module"), [("kafka", "aiokafka"), ("postgres", "asyncpg")])

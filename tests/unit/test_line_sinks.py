@@ -154,7 +154,7 @@ class TestWorker:
         worker.close()
 
 
-def test_a_sink_whose_library_is_missing_says_which_extra_has_it(
+async def test_a_sink_whose_library_is_missing_says_which_extra_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(shipper: object, directory: Path) -> None:
@@ -162,4 +162,4 @@ def test_a_sink_whose_library_is_missing_says_which_extra_has_it(
 
     monkeypatch.setattr("hookgate.audit.sinks.making._made", missing)
     with pytest.raises(SinkError, match=r"aiokafka is missing: pip install 'hookgate\[stdout\]', or take stdout out"):
-        sink_for(StdoutShipper(), tmp_path)
+        await sink_for(StdoutShipper(), tmp_path).open()

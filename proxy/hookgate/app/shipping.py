@@ -16,7 +16,6 @@ from hookgate import __version__
 from hookgate.app.listeners import Listener
 from hookgate.audit.shipping.exclusive import TakenError
 from hookgate.audit.shipping.fleet import Fleet
-from hookgate.audit.shipping.shipment import SinkError
 from hookgate.audit.shipping.status import Status
 from hookgate.config.audit import Audit
 from hookgate.telemetry.shipping import ShipMetrics
@@ -89,8 +88,6 @@ class ShippingProcess:
                 self._report(Status())
                 with suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), _REPORT_SECONDS)
-            except SinkError as error:
-                raise ShipError(str(error)) from None
             except OSError as error:
                 where = error.filename or self._audit.directory
                 raise ShipError(f"audit.directory: {where}: {error.strerror}") from None

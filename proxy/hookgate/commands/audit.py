@@ -24,6 +24,7 @@ from hookgate.audit.verify import verify as verified
 from hookgate.commands.digest import digest, schema
 from hookgate.commands.export import export
 from hookgate.commands.fault import stop_with
+from hookgate.commands.pipe import PipedGroup
 from hookgate.commands.report import report
 from hookgate.commands.screen import record_line
 from hookgate.commands.search import search, session
@@ -32,7 +33,7 @@ from hookgate.commands.show import show
 from hookgate.commands.stats import stats
 from hookgate.harmless import harmless
 
-app = typer.Typer(help="Verify the journal of records, and look into it.", no_args_is_help=True)
+app = typer.Typer(cls=PipedGroup, help="Verify the journal of records, and look into it.", no_args_is_help=True)
 
 for _command in (search, session, show, stats, export, report, digest, schema):
     app.command()(_command)

@@ -1,7 +1,6 @@
 """`hookgate audit export`: all records that match, for another program."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -84,9 +83,8 @@ def export(
             target.flush()
             stack.close()
         except BrokenPipeError:
-            # Whoever reads has had enough; Python must not try once more at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
+            # Whoever reads has had enough: `PipedGroup` ends the command.
+            raise
         except OSError as error:
             stop_with(f"{error.filename or out or 'standard output'}: {error.strerror}")
         place.say_lag(store)

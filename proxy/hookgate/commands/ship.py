@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -67,10 +69,23 @@ async def _supervised(descriptor: int) -> None:
     watching = asyncio.create_task(control.closed())
     watching.add_done_callback(lambda _: ended.set())
     try:
-        await ShippingProcess(settings.audit, log, control.report, waits=True).run(ended, is_closed=True)
+        with _faults_in(log):
+            await ShippingProcess(settings.audit, log, control.report, waits=True).run(ended, is_closed=True)
     finally:
         watching.cancel()
         writer.close()
+
+
+@contextmanager
+def _faults_in(log: structlog.typing.FilteringBoundLogger) -> Iterator[None]:
+    """What nobody expected is an event as any other, and no traceback between the lines of the log."""
+    try:
+        yield
+    except (ShipError, ListenError):
+        raise
+    except Exception as error:
+        log.error("internal", exc_info=error)  # noqa: TRY400 (no logger of the standard library)
+        raise typer.Exit(1) from None
 
 
 async def _alone(settings: Config, metrics: str) -> None:
@@ -80,7 +95,8 @@ async def _alone(settings: Config, metrics: str) -> None:
     log = make_logger(settings.log, writer)
     adopt_libraries(log)
     try:
-        await _shipping(settings, metrics, log, stop_on(signal.SIGTERM, signal.SIGINT))
+        with _faults_in(log):
+            await _shipping(settings, metrics, log, stop_on(signal.SIGTERM, signal.SIGINT))
     finally:
         writer.close()
 

@@ -14,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from hookgate.audit.segments import segment_paths
 from hookgate.audit.shipping.exclusive import TakenError
 from hookgate.audit.shipping.fleet import Fleet
-from hookgate.audit.shipping.shipment import SinkError
 from hookgate.audit.shipping.status import Status
 from hookgate.commands.fault import stop_with, stop_with_config
 from hookgate.commands.serve import stop_on
@@ -51,7 +50,7 @@ def ship_left(
         left = asyncio.run(_deliver(audit, patience))
     except ConfigError as error:
         stop_with_config(error)
-    except (TakenError, SinkError) as error:
+    except TakenError as error:
         stop_with(str(error))
     except OSError as error:
         stop_with(f"{error.filename or directory}: {error.strerror}")

@@ -14,8 +14,9 @@ from hookgate.config.shippers import (
     PostgresShipper,
     SqliteShipper,
 )
+from hookgate.config.url import http_fault, is_port, postgres_fault
 
-_BROKER = re.compile(r"([\w.-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}", re.ASCII)
+_BROKER = re.compile(r"([\w.-]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]{1,5})", re.ASCII)
 #: What a shipper needs that is not always installed.
 _MODULES: dict[type, str] = {PostgresShipper: "asyncpg", KafkaShipper: "aiokafka"}
 
@@ -45,14 +46,17 @@ def shipping_faults(audit: Audit) -> list[str]:
 def _settings(shipper: AnyShipper, audit: Audit) -> list[str]:
     faults: list[str] = []
     match shipper:
+        case PostgresShipper():
+            if fault := postgres_fault(shipper.url):
+                faults.append(f"url: {fault}")
         case HttpShipper() | OtlpShipper():
+            if fault := http_fault(shipper.url):
+                faults.append(f"url: {fault}")
             if shipper.ca is not None and not shipper.url.startswith("https:"):
                 faults.append("ca: has no effect without an https URL")
         case KafkaShipper():
             faults += [
-                f"brokers[{i}]: expected host:port, got {broker!r}"
-                for i, broker in enumerate(shipper.brokers)
-                if not _BROKER.fullmatch(broker)
+                f"brokers[{i}]: {fault}" for i, broker in enumerate(shipper.brokers) if (fault := _broker_fault(broker))
             ]
             if shipper.ca is not None and not shipper.tls:
                 faults.append("ca: has no effect without tls: true")
@@ -65,6 +69,16 @@ def _settings(shipper: AnyShipper, audit: Audit) -> list[str]:
         case _:
             pass
     return faults
+
+
+def _broker_fault(broker: str) -> str | None:
+    parts = _BROKER.fullmatch(broker)
+    if parts is not None and is_port(parts["port"]):
+        return None
+    if "@" in broker:
+        # What stands before it may be a password.
+        return "expected host:port, and no @: a name and its password go into `username` and `password`"
+    return f"expected host:port, got {broker!r}"
 
 
 def _surroundings(shipper: AnyShipper) -> list[str]:

@@ -37,8 +37,8 @@ class Fleet:
         self._lagging: set[str] = set()
 
     def open(self) -> None:
-        """Takes the journal for this process, and makes the sinks; connects to none. Raises OSError, TakenError where another
-        process ships it, SinkError where what a sink needs is not installed."""
+        """Takes the journal for this process, and makes the sinks; connects to none: what fails with one of them
+        concerns no other. Raises OSError, TakenError where another process ships it."""
         if self._lock < 0:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = only_shipper(self._directory)
