@@ -35,7 +35,8 @@ def count(metrics: Metrics, result: str) -> float:
 
 
 def test_faults_name_the_setting_and_no_secret(tmp_path: Path) -> None:
-    for settings in ({"url": "ftp://user:planted@x"}, {"url": "http://x", "headers": {"a": ["planted"]}}):
+    unreadable = {"url": "http://user:planted@x:99999/v1/traces"}
+    for settings in (unreadable, {"url": "ftp://user:planted@x"}, {"url": "http://x", "headers": {"a": ["planted"]}}):
         (found,) = faults(settings)
         assert found.startswith("traces.")
         assert "planted" not in found

@@ -8,6 +8,7 @@ from msgspec import Meta, field
 
 from hookgate.config.section import Section
 from hookgate.config.shippers import Secret
+from hookgate.config.url import http_fault
 
 #: What the extra brings.
 _MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
@@ -39,6 +40,8 @@ def traces_faults(traces: Traces) -> list[str]:
     faults: list[str] = []
     if not all(_is_installed(module) for module in _MODULES):
         faults.append("traces.url: needs OpenTelemetry's SDK: pip install 'hookgate[traces]', or take traces out")
+    if fault := http_fault(traces.url):
+        faults.append(f"traces.url: {fault}")
     if traces.ca is not None and not traces.url.startswith("https:"):
         faults.append("traces.ca: has no effect without an https URL")
     elif traces.ca is not None and not Path(traces.ca).is_file():
