@@ -35,6 +35,7 @@ from hookgate.pdp.question import question_for
 from hookgate.recorder import Recorder
 from hookgate.slots import Slots
 from hookgate.telemetry.metrics import Metrics
+from hookgate.telemetry.spans import Spans
 from hookgate.telemetry.tally import Tally
 
 #: Part of the deadline that is kept for writing the record, and the most that is kept.
@@ -62,6 +63,7 @@ class Gate:
         key: bytes = b"",
         origin: Origin = Origin(),  # noqa: B008 (frozen)
         calls: Calls | None = None,
+        spans: Spans | None = None,
         observe: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self._pdp = pdp
@@ -72,6 +74,7 @@ class Gate:
         self._identities = identities or Chain(config.identity)
         self._tally = Tally(metrics, log)
         self._observe = observe
+        self._spans = spans or Spans()
         self._turn = Turn()
         #: With their scope: one scope may lack a policy that another has.
         self._kinds_with_policy: set[tuple[str, str]] = set()
@@ -131,9 +134,10 @@ class Gate:
         self._under_way.add(case.id)
         self._metrics.in_flight.set(self.in_flight)
         try:
-            intended = await self._intended(case, request)
-            sent = intended if case.mode is Mode.ENFORCE else EMPTY
-            sent = await self._recorded(case, request, intended, sent)
+            with self._spans.decision(request.headers, request.started):
+                intended = await self._intended(case, request)
+                sent = intended if case.mode is Mode.ENFORCE else EMPTY
+                sent = await self._recorded(case, request, intended, sent)
             return Reply(sent.encode(), case.id, about(case) if ASKING in request.headers else {})
         finally:
             self._under_way.discard(case.id)
@@ -178,8 +182,9 @@ class Gate:
         caller = f"user {principal.id}" if principal and principal.verified else f"peer {request.remote}"
         async with self._slots.taken(caller, heavy=len(request.body) > LIGHT_BYTES):
             case.waiting_for = ErrorKind.DEADLINE_EXCEEDED
-            read = await self._reader.read(request.body)
-            event = event_from(read)
+            with self._spans.step("read"):
+                read = await self._reader.read(request.body)
+                event = event_from(read)
             case.event, case.spec = event, event.spec
             self._recorder.read(case, request, read.response)
             if principal is None:
@@ -211,14 +216,16 @@ class Gate:
         """Finds who asks, and so the mode; a principal that can't be established gets the strictest mode."""
         case.mode = mode_for(None, self._config.mode, self._config.rollout)
         case.waiting_for = ErrorKind.IDENTITY_UNAVAILABLE
-        case.principal = principal = await self._identities.principal(request.headers, request.connection)
+        with self._spans.step("identity"):
+            case.principal = principal = await self._identities.principal(request.headers, request.connection)
         self._identities.demand(principal)
         if not self._identities.suspects(principal):
             case.mode = mode_for(principal, self._config.mode, self._config.rollout)
         return principal
 
     async def _ask(self, case: Case, event: HookEvent, principal: Principal, scope: str, deadline: float) -> Decision:
-        case.facts = facts_of(event)
+        with self._spans.step("facts"):
+            case.facts = facts_of(event)
         question = question_for(
             event,
             principal,
@@ -229,7 +236,8 @@ class Gate:
             request_id=case.id if case.decision is None else f"{case.id}.changed",
         )
         case.policy_version = self._config.pdp.policy_version or _DEFAULT_POLICY_VERSION
-        decision = await self._pdp.check(question, deadline)
+        with self._spans.step("pdp"):
+            decision = await self._pdp.check(question, deadline)
         case.asked(decision)
         return decision
 
@@ -278,11 +286,12 @@ class Gate:
         fault, is_counted = "", False
         lost_as = Outcome.ERROR if self._config.audit.required else case.outcome
         try:
-            line, record = await self._recorder.line(case, request, intended, sent, deadline)
-            # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
-            written = self._journal.append(line, record.type, lost_as.value)
-            async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
-                await asyncio.shield(written)
+            with self._spans.step("journal"):
+                line, record = await self._recorder.line(case, request, intended, sent, deadline)
+                # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
+                written = self._journal.append(line, record.type, lost_as.value)
+                async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
+                    await asyncio.shield(written)
         except JournalError as error:
             fault, is_counted = str(error), True
         except TimeoutError:
@@ -298,6 +307,7 @@ class Gate:
             if fault or record is None:
                 record = self._recorder.shown(case, intended, sent)
             self._tally.decided(record)
+            self._spans.decided(record)
             self._observe(record)
         except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil an answer)
             self._log.error("internal", decision_id=case.id, exc_info=error)

@@ -150,6 +150,8 @@ LOG_EVENTS: dict[str, str] = {
     "notes_not_read": "What shippers have to say in the chain could not be read; it is tried again.",
     "note_unreadable": "A file in `notes/` is no note; it was removed.",
     "journal_not_read": "The shipping process can't read the journal, so that the lag is not known.",
+    "traces_lost": "The collector did not take a batch of spans. The first of a row; the metric counts the spans.",
+    "traces_sent": "The collector takes spans again.",
     "internal": "A fault of Hookgate's own, with the traceback or the exception's type.",
     "library": "A library warned; only its name and the exception's type are kept.",
     "config_changed": "A changed configuration counts from here on; with the settings that have changed, and those that wait for a restart.",

@@ -123,6 +123,8 @@ class StandInPdp:
         self.requests: list[CheckResourcesRequest] = []
         #: The names in the certificates of those who asked.
         self.callers: list[set[bytes]] = []
+        #: The `traceparent` of each request; empty where there is none.
+        self.traceparents: list[str] = []
         self.behaviour: Behaviour = says(ALLOW)
         self.canary: Behaviour = lambda request, context: response(request, DENY, policy="NO_MATCH").SerializeToString()
 
@@ -141,4 +143,5 @@ class StandInPdp:
         self.requests.append(request)
         names: Any = context.auth_context().get("x509_subject_alternative_name", ())
         self.callers.append(set(names))
+        self.traceparents.append(str(dict(context.invocation_metadata()).get("traceparent", "")))
         return self.behaviour(request, context)

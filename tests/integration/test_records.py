@@ -126,6 +126,7 @@ def test_planted_secrets_are_in_no_journal_log_metric_or_other_file(
     assert {record["error"] for record in service.records()} == {"", "payload_malformed"}
     metrics = service.get("/metrics")[1]
     service.stop()
+    assert_shipped_and_shown_without_secrets(service)
     journal = "\n".join(
         path.read_text(errors="replace") for path in audit_directory(service).rglob("*") if path.is_file()
     )
@@ -133,6 +134,52 @@ def test_planted_secrets_are_in_no_journal_log_metric_or_other_file(
     assert journal.count("[redacted:") > 200
     for text in (journal, service.log(), metrics):
         assert traces(text) == []
+
+
+def assert_shipped_and_shown_without_secrets(service: ServiceProcess) -> None:
+    """What was planted is in no store, no file of a sink in any format, no answer of a question and no report."""
+    directory, made = audit_directory(service), service.directory / "made"
+    made.mkdir()
+    sinks = [
+        {"type": "sqlite", "path": str(made / "store.sqlite")},
+        *({"type": "file", "name": form, "path": str(made / form), "format": form} for form in ("native", "ocsf")),
+    ]
+    config = made / "hookgate.yaml"
+    config.write_text(json.dumps({"pdp": {"address": "unix:/x"}, "audit": {"shippers": sinks}}))
+    told = CliRunner().invoke(app, ["audit", "ship", str(directory), "--config", str(config)])
+    assert told.exit_code == 0, told.output
+    store = ["--store", str(made / "store.sqlite"), "--directory", str(directory)]
+    ways = [
+        ["search", "--limit", "1000", "--json"],
+        ["search", "--limit", "1000", "--csv"],
+        ["stats"],
+        ["export", "--format", "csv"],
+        ["export", "--format", "native"],
+        *(
+            [
+                "report",
+                "--from",
+                "2026-01-01",
+                "--to",
+                "2099-01-01",
+                "--paths",
+                "**",
+                "--out",
+                str(made / f"report.{kind}"),
+            ]
+            for kind in ("html", "json", "csv")
+        ),
+    ]
+    shown = []
+    for way in ways:
+        told = CliRunner().invoke(app, ["audit", *way, *store])
+        assert told.exit_code == 0, (way, told.output)
+        shown.append(told.output)
+    assert all((made / f"report.{kind}").stat().st_size > 1000 for kind in ("html", "json", "csv"))
+    files = [path.read_text(errors="replace") for path in made.iterdir() if path.is_file()]
+    assert sum(text.count("[redacted:") for text in files) > 200
+    for text in (*shown, *files):
+        assert traces(text.replace("\\n", "\n").replace('\\"', '"')) == []
 
 
 def test_secrets_and_names_of_ones_own_are_taken_out_too(make_service: MakeService, stand_in: StandInPdp) -> None:

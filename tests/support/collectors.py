@@ -37,7 +37,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Collector:
-    """One collector process. Paths: /ndjson, /array, /hec, /index/_bulk, /v1/logs."""
+    """One collector process. Paths: /ndjson, /array, /hec, /index/_bulk, /v1/logs, /v1/traces."""
 
     def __init__(self, directory: Path, certificate: Path | None = None) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="collector-", dir=directory))
@@ -158,6 +158,8 @@ class _Server:
             return self._take_events(path, headers, body)
         if path == "/v1/logs":
             return self._take_logs(path, headers, body)
+        if path == "/v1/traces":
+            return self._take_traces(path, headers, body)
         return self._take_operations(path, headers, body)
 
     def _take_events(self, path: str, headers: dict[str, str], body: bytes) -> web.Response:
@@ -216,6 +218,27 @@ class _Server:
         self._keep(path, headers, found)
         partial = {"rejectedLogRecords": str(rejected), "errorMessage": "too strange"} if rejected else {}
         return web.json_response({"partialSuccess": partial} if partial else {})
+
+    def _take_traces(self, path: str, headers: dict[str, str], body: bytes) -> web.Response:
+        from google.protobuf import json_format
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+        found = []
+        for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
+            resource = json_format.MessageToDict(resource_spans.resource)
+            for span in (span for scope in resource_spans.scope_spans for span in scope.spans):
+                document = {
+                    **json_format.MessageToDict(span),
+                    "traceId": span.trace_id.hex(),
+                    "spanId": span.span_id.hex(),
+                    "parentSpanId": span.parent_span_id.hex(),
+                    "links": [link.trace_id.hex() for link in span.links],
+                    "attributes": {one.key: one.value.string_value for one in span.attributes},
+                    "resource": {one["key"]: one["value"].get("stringValue", "") for one in resource["attributes"]},
+                }
+                found.append((span.span_id.hex(), document))
+        self._keep(path, headers, found)
+        return web.Response(content_type="application/x-protobuf")
 
     def _lines(self) -> list[bytes]:
         return self._records.read_bytes().splitlines() if self._records.exists() else []

@@ -1,5 +1,6 @@
 """The real Cerbos PDP, on a unix socket or a TCP port of the test's own."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from tests.support.wait import until
 
 class Pdp:
     """One `cerbos server`. `policies` may be edited while it runs: an edit is live after some seconds. `key_sets` are the files of
-    keys that it verifies `aux_data` with."""
+    keys that it verifies `aux_data` with; `variables` are laid over the environment."""
 
     def __init__(
         self,
@@ -26,7 +27,9 @@ class Pdp:
         listen: str = "",
         tls: dict[str, str] | None = None,
         key_sets: dict[str, str] | None = None,
+        variables: dict[str, str] | None = None,
     ) -> None:
+        self._environment = {**os.environ, **(variables or {})}
         self.directory = Path(tempfile.mkdtemp(prefix="pdp-"))
         self.policies = self.directory / "policies"
         if policies is None:
@@ -62,7 +65,10 @@ class Pdp:
         binary = find_cerbos(fetch=False, say=print).path
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [binary, "server", f"--config={configuration}", "--log-level=warn"], stdout=log, stderr=log
+                [binary, "server", f"--config={configuration}", "--log-level=warn"],
+                stdout=log,
+                stderr=log,
+                env=self._environment,
             )
         until(self._serving, seconds=20, what="the PDP to serve")
         return self

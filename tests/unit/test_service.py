@@ -14,6 +14,7 @@ from hookgate.audit.lock import lock
 from hookgate.config.load import parse
 from hookgate.exchange import HookRequest, Reply
 from hookgate.gate import Gate
+from hookgate.identity.connection import Connection
 from tests.support.journals import lines
 from tests.support.wait import free_port
 
@@ -72,3 +73,37 @@ async def test_an_answer_of_the_last_resort_denies_and_is_counted_in_the_chain(
     assert "internal" in {entry["event"] for entry in logs}
     (gap,) = [line["detail"] for line in lines(tmp_path / "audit") if line["type"] == "gap"]
     assert (gap["answers"], gap["records"]) == ({"error": 1}, {})
+
+
+async def test_a_client_that_can_not_be_made_out_is_answered_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(transport: object) -> Connection:
+        raise ValueError
+
+    monkeypatch.setattr("hookgate.app.protocol.connection_of", faulty)
+    config = parse(
+        {
+            "pdp": {"address": "127.0.0.1:1"},
+            "decision": {"deadline_seconds": 0.5},
+            "server": {"port": 0, "linger_seconds": 0.0},
+            "admin": {"enabled": False},
+            "audit": {"directory": str(tmp_path / "audit"), "shippers": []},
+        },
+        {},
+    )
+    with structlog.testing.capture_logs() as logs:
+        service = Service(config, structlog.get_logger())
+        await service.start({})
+        headers = {"X-Hookgate-Doctor": "1", "X-Claude-User": "\udcffz\u00fcri"}
+        body = {"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "ls"}}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"http://{service.hooks.address}/ext/claude", json=body, headers=headers) as answer,
+        ):
+            assert answer.status == 200
+            found = await answer.json()
+        await service.stop()
+    assert found["hookSpecificOutput"]["permissionDecision"] == "deny"
+    assert "internal" in {entry["event"] for entry in logs}
+    assert [line["remote"] for line in lines(tmp_path / "audit") if line["type"] == "decision"]

@@ -58,7 +58,10 @@ class HookProtocol(RequestHandler):
         return self._request_count > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.connection = connection_of(transport)
+        try:
+            self.connection = connection_of(transport)
+        except Exception as error:  # noqa: BLE001 (of a client that can't be made out nothing is known; it is answered all the same)
+            self._server.report_fault(error)
         super().connection_made(transport)
         self.peer = peer_of(transport.get_extra_info("peername"))
         self._await_head()

@@ -40,6 +40,7 @@ from hookgate.pdp.findings import CanaryState, Findings
 from hookgate.probes import expectation_probes
 from hookgate.telemetry.identity import IdentityWatch
 from hookgate.telemetry.metrics import Metrics
+from hookgate.telemetry.spans import spans_for
 from hookgate.telemetry.trail import TrailWatch
 from hookgate.telemetry.writer import LineWriter
 
@@ -104,7 +105,13 @@ class Service:
         except (ListenError, JournalError) as error:
             raise StartError(str(error)) from None
         try:
-            self._transport = GrpcTransport(config.pdp)
+            self._spans = spans_for(config.traces, instance=self._journal.instance, metrics=self.metrics, log=self._log)
+        except ValueError as error:
+            # OpenTelemetry's own variables, which set what the settings leave open.
+            raise StartError(f"traces: {error}") from None
+        opened.push_async_callback(self._spans.stop)
+        try:
+            self._transport = GrpcTransport(config.pdp, self._spans.metadata)
         except ChannelError as error:
             raise StartError(str(error)) from None
         except (OSError, ValueError) as error:
@@ -131,6 +138,7 @@ class Service:
             key=key,
             origin=self._origin,
             calls=await recalled(config, self._log),
+            spans=self._spans,
             observe=self._observe,
         )
         health = f"http://{self.admin.address}/readyz" if self.admin else "admin.enabled is false"
@@ -292,6 +300,7 @@ class Service:
         if self._supervisor is not None:
             await self._supervisor.stop()
         await self._transport.close()
+        await self._spans.stop()
         if self.admin is not None:
             await self._admin_runner.cleanup()
         self._log.info("stopped", unanswered=cut)

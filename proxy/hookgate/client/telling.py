@@ -12,4 +12,7 @@ _MAX_CHARACTERS = 1000
 
 def told_fields(told: Mapping[str, str]) -> dict[str, str]:
     """Gives the fields; values are escaped as in a URL."""
-    return {f"{TOLD}{name.title()}": quote(value[:_MAX_CHARACTERS], safe=" ,:/@=+") for name, value in told.items()}
+    return {
+        f"{TOLD}{name.title()}": quote(value[:_MAX_CHARACTERS], safe=" ,:/@=+", errors="replace")
+        for name, value in told.items()
+    }

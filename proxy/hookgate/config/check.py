@@ -10,6 +10,7 @@ from hookgate.config.audit import Audit
 from hookgate.config.check_identity import identity_faults
 from hookgate.config.shipping import shipping_faults
 from hookgate.config.tls import tls_faults
+from hookgate.config.traces import traces_faults
 from hookgate.config.tree import Config
 
 #: As the PDP demands it (Cerbos: schema of a resource's scope).
@@ -21,6 +22,7 @@ def cross_check(config: Config) -> list[str]:
     """Gives one line a fault, each beginning with the key's path; empty if the settings fit together."""
     faults = _pdp(config) + _records(config.audit) + shipping_faults(config.audit)
     faults += tls_faults(config.server.tls)
+    faults += traces_faults(config.traces)
     faults += identity_faults(config.identity, client_ca=config.server.tls.client_ca)
     named = {"pdp.required_kinds": config.pdp.required_kinds, "on_error_events": config.on_error_events}
     for where, events in named.items():

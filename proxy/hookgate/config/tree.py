@@ -8,6 +8,7 @@ from hookgate.config.audit import Audit
 from hookgate.config.identity import Identity
 from hookgate.config.section import Section
 from hookgate.config.tls import ServerTls
+from hookgate.config.traces import Traces
 from hookgate.outcome import Fallback, Mode, Outcome
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -261,3 +262,4 @@ class Config(Section, frozen=True):
     canary: Canary = Canary()
     audit: Audit = Audit()
     log: Log = Log()
+    traces: Traces = Traces()

@@ -18,7 +18,7 @@ from hookgate.hooks.turn import LIGHT_BYTES, Turn
 
 #: Bodies up to this size are read in one go; larger ones window by window, other requests getting their turn between.
 SMALL_BYTES = 64 * 1024
-_SLICE_SECONDS = 0.002
+_SLICE_SECONDS = 0.004
 MAX_DEPTH = 100
 #: Integers beyond this are not exact in a double, which is what the PDP and the client compute with (RFC 8259, 6).
 MAX_EXACT = 2**53

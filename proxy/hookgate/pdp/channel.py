@@ -52,9 +52,11 @@ class ChannelError(Exception):
 
 
 class GrpcTransport:
-    """One gRPC channel, to be made inside the running event loop and closed in it. Raises ChannelError."""
+    """One gRPC channel, to be made inside the running event loop and closed in it. Raises ChannelError. `metadata` gives what
+    each call carries beside its request."""
 
-    def __init__(self, config: Pdp) -> None:
+    def __init__(self, config: Pdp, metadata: Callable[[], tuple[tuple[str, str], ...] | None] = lambda: None) -> None:
+        self._metadata = metadata
         options: list[tuple[str, Any]] = list(_OPTIONS)
         if config.tls.server_name:
             options.append(("grpc.ssl_target_name_override", config.tls.server_name))
@@ -67,7 +69,7 @@ class GrpcTransport:
     async def __call__(self, request: bytes, timeout_seconds: float) -> bytes:
         """Asks once. Raises GateError of the kind that the gRPC status stands for."""
         try:
-            response: bytes = await self._call(request, timeout=timeout_seconds)
+            response: bytes = await self._call(request, timeout=timeout_seconds, metadata=self._metadata())
         except grpc.aio.AioRpcError as error:
             kind = _KINDS.get(error.code(), ErrorKind.PDP_REFUSED)
             raise GateError(kind, f"{error.code().name}: {_first_line(error.details())}") from None

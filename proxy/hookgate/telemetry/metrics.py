@@ -166,6 +166,14 @@ class Metrics:
         self.undelivered = Counter(
             "hookgate_undelivered", "Answers whose client had gone before they were sent.", registry=registry
         )
+        self.trace_spans = Counter(
+            "hookgate_trace_spans",
+            "Spans of traces, by what became of them: `sent`, or `lost` because the collector did not take them.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("sent", "lost"):
+            self.trace_spans.labels(result)
         self.log_lines_dropped = Gauge(
             "hookgate_log_lines_dropped",
             "Log lines dropped because standard error did not take them.",
