@@ -12,6 +12,8 @@ MAX_BYTES = 65_536
 SECONDS = 0.03
 #: Of it for the parser, which takes a while to stop.
 _PARSE_SECONDS = 0.012
+#: Levels of the syntax tree that are visited; Python's own stack bears many more.
+MAX_DEPTH = 60
 _MAX_HERE_DOCUMENTS = 32
 #: Of one kind of bracket, or of quotes, in a row: nothing that is meant to be read nests so deep.
 _DENSE = re.compile(rb"(?:[(){}\[\]`$<>&|;]\s*){400}")

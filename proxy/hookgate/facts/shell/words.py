@@ -9,6 +9,7 @@ _ANSI = re.compile(
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _MAX_VARIANTS = 16
+NO_TAGS: frozenset[str] = frozenset()
 
 
 class Word(NamedTuple):
@@ -17,7 +18,7 @@ class Word(NamedTuple):
     text: str
     dynamic: bool = False
     plain: bool = False
-    tags: frozenset[str] = frozenset()
+    tags: frozenset[str] = NO_TAGS
 
 
 def ansi_c(text: str) -> str:

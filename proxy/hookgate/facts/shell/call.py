@@ -1,0 +1,72 @@
+"""A command about to run: its words, read by the rules of its program."""
+
+import posixpath
+import re
+from typing import NamedTuple
+
+from hookgate.facts.ledger import MAX_TEXT_CHARACTERS
+from hookgate.facts.model import CommandFact
+from hookgate.facts.shell.frame import Frame
+from hookgate.facts.shell.options import Options, options_of
+from hookgate.facts.shell.programs import SUBCOMMANDS
+from hookgate.facts.shell.words import NO_TAGS, Word
+
+#: Words that are kept of a line, without the program.
+MAX_ARGUMENTS = 256
+_MAX_ASSIGNMENTS = 64
+_VERSIONED = re.compile(r"^(python|pip|perl|ruby|php|lua|node)[\d.]+$")
+
+
+class Call(NamedTuple):
+    """A command: `rest` are the words behind the program, `texts` what they say, `tags` what flows into them."""
+
+    program: str
+    words: list[Word]
+    rest: list[Word]
+    texts: list[str]
+    options: Options
+    tags: frozenset[str]
+    dynamic: bool
+    frame: Frame
+
+
+def call_of(program: str, words: list[Word], frame: Frame) -> Call:
+    """Gives the call that words make."""
+    tags, dynamic, texts = NO_TAGS, words[0].dynamic, []
+    rest = words[1:]
+    for word in rest:
+        texts.append(word.text)
+        dynamic = dynamic or word.dynamic
+        if word.tags:
+            tags |= word.tags
+    return Call(program, words, rest, texts, options_of(program, rest), tags, dynamic, frame)
+
+
+def program_of(text: str) -> str:
+    """Gives the base name of a program in lower case, without `.exe` and the version of an interpreter."""
+    if text.isalpha():
+        return text.lower()
+    name = posixpath.basename(text.replace("\\", "/") if ":\\" in text else text).lower()
+    return _VERSIONED.sub(r"\1", name.removesuffix(".exe"))
+
+
+def fact_of(call: Call, assigned: list[str], cwd: str) -> CommandFact:
+    """Gives the fact about a call."""
+    operands = [word.text for word in call.options.operands[:MAX_ARGUMENTS]]
+    return CommandFact(
+        program=call.program[:MAX_TEXT_CHARACTERS],
+        path=call.words[0].text[:MAX_TEXT_CHARACTERS],
+        args=_cut(call.texts[:MAX_ARGUMENTS]),
+        flags=call.options.flags[:MAX_ARGUMENTS],
+        operands=_cut(operands),
+        subcommand=operands[0].lower()[:64] if operands and call.program in SUBCOMMANDS else "",
+        wrappers=call.frame.wrappers,
+        assignments=_cut(assigned[:_MAX_ASSIGNMENTS]) if assigned else (),
+        cwd=cwd,
+        piped=call.frame.flow.present,
+        dynamic=call.dynamic,
+    )
+
+
+def _cut(texts: list[str]) -> tuple[str, ...]:
+    return tuple([text if len(text) <= MAX_TEXT_CHARACTERS else text[:MAX_TEXT_CHARACTERS] for text in texts])

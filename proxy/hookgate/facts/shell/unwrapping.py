@@ -1,0 +1,135 @@
+"""Programs that run another one: which words are its command, and where that stands."""
+
+import re
+from typing import NamedTuple
+
+from hookgate.facts.paths import resolved
+from hookgate.facts.shell.call import call_of, fact_of
+from hookgate.facts.shell.flow import Flow
+from hookgate.facts.shell.frame import Frame
+from hookgate.facts.shell.programs import SUBCOMMANDS
+from hookgate.facts.shell.state import Shell
+from hookgate.facts.shell.steering import always_steers
+from hookgate.facts.shell.touch import mentions
+from hookgate.facts.shell.words import Word
+from hookgate.facts.shell.wrappers import LOOKS, WRAPPERS, Wrapper
+
+ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*\+?=")
+#: Wrappers that mean something by themselves.
+_NOTED = frozenset(["chroot", "nsenter", "unshare", "pkexec"])
+#: Their own words name files that they write, or files of another system.
+_NAMING = frozenset(
+    ["strace", "ltrace", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh", "chroot", "nsenter"]
+)
+_ASSIGNING = frozenset(["env", "sudo", "doas"])
+
+
+class Wrapped(NamedTuple):
+    """A command in a wrapper: the wrapper's own words, and those of the command."""
+
+    program: str
+    own: list[Word]
+    inner: list[Word]
+
+
+def unwrapped(shell: Shell, program: str, words: list[Word]) -> Wrapped | None:
+    """Gives the command that a wrapper runs; None where it runs none, or is no wrapper."""
+    wrapper = WRAPPERS.get(program)
+    if wrapper is None or len(words) < 2:
+        return None
+    if program in LOOKS and LOOKS[program] & {word.text for word in words[1:3]}:
+        return None
+    inner = _inner(shell, program, wrapper, words[1:])
+    return Wrapped(program, words[: len(words) - len(inner)], inner) if inner else None
+
+
+def _inner(shell: Shell, program: str, wrapper: Wrapper, rest: list[Word]) -> list[Word] | None:
+    if wrapper.only and not any(word.text in wrapper.only for word in rest[:4]):
+        return None
+    if wrapper.behind:
+        at = next((at for at, word in enumerate(rest) if word.text == wrapper.behind), None)
+        if at is not None:
+            return rest[at + 1 :] or None
+        if wrapper.behind == "--" and not wrapper.skip:
+            return None
+    return _behind_options(shell, program, wrapper, rest)
+
+
+def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Word]) -> list[Word] | None:
+    skip, at = wrapper.skip, 0
+    while at < len(rest):
+        text = rest[at].text
+        if program == "env" and text.startswith(("-S", "--split-string")):
+            return _split(rest, at)
+        if program == "start-stop-daemon" and text in ("-x", "--exec", "-a", "--startas"):
+            return rest[at + 1 :] or None
+        if text == "--":
+            at += 1
+            if not skip:
+                break
+        elif text.startswith("-") and len(text) > 1:
+            at += 2 if text in wrapper.values else 1
+        elif program in _ASSIGNING and ASSIGNMENT.match(text):
+            if always_steers(text.partition("=")[0]):
+                shell.ledger.shapes["steered_program"] = None
+            at += 1
+        elif skip:
+            skip -= 1
+            at += 1
+        else:
+            break
+    return rest[at:] or None
+
+
+def _split(rest: list[Word], at: int) -> list[Word] | None:
+    """`env -S 'A=b rm x'`: the words of one text, and those behind it."""
+    text = rest[at].text
+    joined = text.partition("=")[2] if text.startswith("--split-string=") else text[2:] if text.startswith("-S") else ""
+    first = joined.split()
+    behind = rest[at + 1 :]
+    if not first and behind:
+        first, behind = behind[0].text.split(), behind[1:]
+    return [Word(one) for one in first] + behind or None
+
+
+def run_wrapped(shell: Shell, wrapped: Wrapped, assigned: list[str], frame: Frame) -> Flow:
+    """Reads the command in a wrapper, which is noted itself where it has a meaning of its own."""
+    program, own = wrapped.program, wrapped.own
+    if program in SUBCOMMANDS or program in _NOTED:
+        shell.ledger.command(fact_of(call_of(program, own + wrapped.inner, frame), assigned, shell.cwd))
+    if program in _NAMING:
+        for word in own[1:]:
+            mentions(shell.ledger, program, word, shell.cwd)
+    cwd = shell.cwd
+    if program == "env":
+        for at, word in enumerate(own[:-1]):
+            if word.text in ("-C", "--chdir"):
+                shell.cwd = resolved(own[at + 1].text, cwd)
+    try:
+        return _run(shell, wrapped, assigned, frame)
+    finally:
+        shell.cwd = cwd
+
+
+def _run(shell: Shell, wrapped: Wrapped, assigned: list[str], frame: Frame) -> Flow:
+    program, own, inner = wrapped
+    if program == "watch" and len(inner) == 1:
+        return shell.read(inner[0].text, frame.inside(program))
+    if program in ("script", "flock") and inner[0].text in ("-c", "--command") and len(inner) > 1:
+        return shell.read(inner[1].text, frame.inside(program))
+    if program == "xargs" and frame.flow.text is not None:
+        mark = _mark(own)
+        if mark:
+            text = frame.flow.text.strip()
+            inner = [word._replace(text=word.text.replace(mark, text)) for word in inner]
+    return shell.run(inner, assigned, frame.within(program))
+
+
+def _mark(own: list[Word]) -> str:
+    """Gives what xargs puts its lines in place of; empty where it puts them at the end."""
+    for at, word in enumerate(own):
+        if word.text.startswith("-I"):
+            return word.text[2:] or (own[at + 1].text if at + 1 < len(own) else "{}")
+        if word.text.startswith(("--replace", "-i")):
+            return word.text.partition("=")[2] or "{}"
+    return ""
