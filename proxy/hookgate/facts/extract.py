@@ -36,6 +36,7 @@ _POWERSHELL = re.compile(
     r"(?i)(?:^|[;|&{(\s])(?:(?:get|set|new|remove|invoke|start|stop|add|import|export|out|select|where|foreach|test|copy|move|rename|clear|enable|"
     r"disable|register|unregister|restart|write|read)-[a-z]{3,}|iex|iwr|irm)\b"
 )
+_CMDLET = re.compile(r"(?:^|[;|&{(\n])\s*[A-Z][a-z]+-[A-Z][A-Za-z]+\b")
 _PATHLIKE = re.compile(r"^(?:[^\s]*[/\\.][^\s]*|(?:~|\.{0,2}[/\\]|[A-Za-z]:[/\\])[^\n]*)$")
 _COMMAND_KEYS = frozenset({"command", "cmd", "script", "shell_command", "commandline", "command_line"})
 
@@ -133,7 +134,7 @@ def _command(ledger: Ledger, tool: str, command: object, cwd: str) -> None:
     if tool == "PowerShell":
         ledger.reasons["powershell"] = None
     else:
-        if _POWERSHELL.search(command) and re.search(r"(?:^|[;|&{(\n])\s*[A-Z][a-z]+-[A-Z][A-Za-z]+\b", command):
+        if _CMDLET.search(command) and _POWERSHELL.search(command):
             ledger.reasons["powershell"] = None
         if _ZSH.search(command):
             ledger.reasons["zsh_only"] = None

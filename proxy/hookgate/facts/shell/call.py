@@ -2,7 +2,8 @@
 
 import posixpath
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from hookgate.facts.ledger import MAX_TEXT_CHARACTERS
 from hookgate.facts.model import CommandFact
@@ -17,7 +18,7 @@ _MAX_ASSIGNMENTS = 64
 _VERSIONED = re.compile(r"^(python|pip|perl|ruby|php|lua|node)[\d.]+$")
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True):
     """A command: `rest` are the words behind the program, `texts` what they say, `tags` what flows into them."""
 
     program: str

@@ -125,7 +125,7 @@ def _expansion(shell: Shell, node: Node, frame: Frame) -> Word:
     name, operator = match[1], match[2]
     known = _variable(shell, name)
     if written == f"${{{name}}}":
-        return known._replace(text=f"${name}") if known.dynamic else known
+        return known.reading(f"${name}") if known.dynamic else known
     if not operator:
         return Word(f"${{{name}}}", True, True, known.tags)
     other = written[match.end() : -1]

@@ -1,6 +1,6 @@
 """Where a command stands."""
 
-from typing import NamedTuple
+import msgspec
 
 from hookgate.facts.shell.flow import NOTHING, Flow
 from hookgate.facts.shell.grammar import Unreadable
@@ -8,7 +8,7 @@ from hookgate.facts.shell.grammar import Unreadable
 _MAX_WRAPPERS = 16
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True):
     """What a command stands in: programs that run it, from the outside in; what flows into it; texts that it was read out of."""
 
     wrappers: tuple[str, ...] = ()

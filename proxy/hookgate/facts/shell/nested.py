@@ -53,7 +53,7 @@ def find(shell: Shell, call: Call) -> None:
         if words[at].text in _EXEC:
             end = next((i for i in range(at + 1, len(words)) if words[i].text in _EXEC_ENDS), len(words))
             root = next((word.text for word in words[1:at] if not word.text.startswith("-")), ".")
-            inner = [word._replace(text=word.text.replace("{}", root)) for word in words[at + 1 : end]]
+            inner = [word.reading(word.text.replace("{}", root)) for word in words[at + 1 : end]]
             if inner:
                 shell.run(inner, [], call.frame.within("find"))
             at = end

@@ -1,7 +1,8 @@
 """Options of a command, so that `-rf`, `-r -f` and `--recursive --force` look alike."""
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from hookgate.facts.shell.programs import LIKE, LONG, VALUES
 from hookgate.facts.shell.words import Word
@@ -37,7 +38,7 @@ _NO_VALUES: frozenset[str] = frozenset()
 _NO_NAMES: dict[str, str] = {}
 
 
-class Options(NamedTuple):
+class Options(msgspec.Struct, frozen=True):
     """The options of a command, its other words, and the options that have a value, with it."""
 
     flags: tuple[str, ...]
@@ -50,7 +51,10 @@ NO_OPTIONS = Options((), [], [])
 
 def options_of(program: str, words: list[Word]) -> Options:
     """Gives the options among the words behind a program."""
-    return _Reader(program, words).read() if words else NO_OPTIONS
+    for word in words:
+        if word.text[:1] == "-":
+            return _Reader(program, words).read()
+    return Options((), words, []) if words else NO_OPTIONS
 
 
 class _Reader:
@@ -100,7 +104,7 @@ class _Reader:
         option = _whole(option, self._names)
         self._flags[option] = None
         if equals:
-            self._values.append((option, word._replace(text=value)))
+            self._values.append((option, word.reading(value)))
         elif option in self._takes:
             self._next(option)
 
@@ -117,7 +121,7 @@ class _Reader:
             self._flag(one)
             if one in self._takes:
                 if text[place + 1 :]:
-                    self._values.append((one, word._replace(text=text[place + 1 :])))
+                    self._values.append((one, word.reading(text[place + 1 :])))
                 else:
                     self._next(one)
                 break

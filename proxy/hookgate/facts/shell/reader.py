@@ -12,6 +12,7 @@ from hookgate.facts.shell.frame import OUTERMOST, Frame
 from hookgate.facts.shell.grammar import Unreadable, parse
 from hookgate.facts.shell.interpreters import code_option
 from hookgate.facts.shell.loose import loose_commands
+from hookgate.facts.shell.options import Options
 from hookgate.facts.shell.programs import CODE_OPTIONS
 from hookgate.facts.shell.state import Shell
 from hookgate.facts.shell.statements import visit
@@ -92,7 +93,7 @@ class CommandReader(Shell):
             piped = call.frame.flow.text
             if piped is not None:
                 more = [Word(text) for text in piped.split()[:_MAX_PIPED_WORDS]]
-                options = options._replace(operands=options.operands + more)
+                options = Options(options.flags, options.operands + more, options.values)
             elif program == "rm" and "--recursive" in options.flags:
                 self.ledger.shapes["deletes_from_pipe"] = None
         if program in CODE_OPTIONS and code_option(program, call.words):

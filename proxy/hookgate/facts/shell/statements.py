@@ -12,7 +12,7 @@ from hookgate.facts.shell.frame import Frame
 from hookgate.facts.shell.grammar import MAX_DEPTH, Unreadable
 from hookgate.facts.shell.redirects import REDIRECTS, Redirects
 from hookgate.facts.shell.state import Shell
-from hookgate.facts.shell.words import NO_TAGS, Word
+from hookgate.facts.shell.words import NO_TAGS, Word, unescaped
 
 _EXPANSIONS = frozenset(["simple_expansion", "expansion"])
 
@@ -102,7 +102,9 @@ def _command(shell: Shell, node: Node, frame: Frame) -> Flow:
     before = shell.variables
     for child in node.named_children:
         kind = child.type
-        if kind == "command_name":
+        if kind == "word":
+            words.append(Word(unescaped(shell.text(child)), False, True))
+        elif kind == "command_name":
             _name(shell, child, frame, words)
         elif kind == "variable_assignment" and not words:
             if not assigned:
@@ -133,10 +135,15 @@ def _name(shell: Shell, node: Node, frame: Frame, words: list[Word]) -> None:
     if not named:
         words.append(Word(shell.text(node)))
         return
-    word = word_of(shell, named[0], frame)
+    first = named[0]
+    kind = first.type
+    if kind == "word":
+        words.append(Word(unescaped(shell.text(first)), False, True))
+        return
+    word = word_of(shell, first, frame)
     # A variable outside quotes is cut into words.
-    if word.plain and " " in word.text and named[0].type in _EXPANSIONS:
-        words += [word._replace(text=text) for text in word.text.split()]
+    if word.plain and " " in word.text and kind in _EXPANSIONS:
+        words += [word.reading(text) for text in word.text.split()]
     else:
         words.append(word)
 

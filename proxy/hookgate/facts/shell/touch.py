@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from itertools import islice
 from types import MappingProxyType
-from typing import NamedTuple
+
+import msgspec
 
 from hookgate.facts.ledger import Ledger
 from hookgate.facts.model import Access
@@ -44,7 +45,7 @@ _DATA = frozenset(
 )
 
 
-class Noting(NamedTuple):
+class Noting(msgspec.Struct, frozen=True):
     """Where the paths of one command are noted."""
 
     ledger: Ledger
@@ -100,7 +101,7 @@ def _values(noting: Noting, row: Program, values: list[tuple[str, Word]]) -> Non
         elif noting.program == "curl" and option in _DATA:
             at = value.text.find("@")
             if at >= 0 and (at == 0 or value.text[at - 1] == "=" or option == "--data-urlencode"):
-                noting.path(value._replace(text=value.text[at + 1 :].partition(";")[0]), Access.READ)
+                noting.path(value.reading(value.text[at + 1 :].partition(";")[0]), Access.READ)
         else:
             noting.mentions([value])
 
@@ -138,13 +139,13 @@ def _dd(noting: Noting, words: list[Word]) -> None:
     for word in words:
         key, _, rest = word.text.partition("=")
         if rest and key in ("if", "of"):
-            noting.path(word._replace(text=rest), Access.READ if key == "if" else Access.WRITE)
+            noting.path(word.reading(rest), Access.READ if key == "if" else Access.WRITE)
 
 
 def _named(noting: Noting, words: list[Word]) -> None:
     for word in words:
         if word.text.startswith("file:"):
-            noting.mentions([word._replace(text=word.text.removeprefix("file://"))])
+            noting.mentions([word.reading(word.text.removeprefix("file://"))])
         elif not has_scheme(word.text):
             noting.mentions([word])
 

@@ -121,7 +121,7 @@ def _run(shell: Shell, wrapped: Wrapped, assigned: list[str], frame: Frame) -> F
         mark = _mark(own)
         if mark:
             text = frame.flow.text.strip()
-            inner = [word._replace(text=word.text.replace(mark, text)) for word in inner]
+            inner = [word.reading(word.text.replace(mark, text)) for word in inner]
     return shell.run(inner, assigned, frame.within(program))
 
 

@@ -1,7 +1,8 @@
 """Words as a shell makes them: quotes taken off, what is known put in, braces multiplied."""
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 _ANSI = re.compile(
     r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|c(.)|(.))", re.DOTALL
@@ -12,13 +13,17 @@ _MAX_VARIANTS = 16
 NO_TAGS: frozenset[str] = frozenset()
 
 
-class Word(NamedTuple):
+class Word(msgspec.Struct, frozen=True, gc=False):
     """A word of a command line. `tags` say what flows into it from substitutions; `plain`: nothing of it stood in quotes."""
 
     text: str
     dynamic: bool = False
     plain: bool = False
     tags: frozenset[str] = NO_TAGS
+
+    def reading(self, text: str) -> "Word":
+        """Gives the word with another text."""
+        return Word(text, self.dynamic, self.plain, self.tags)
 
 
 def ansi_c(text: str) -> str:
