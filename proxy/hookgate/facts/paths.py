@@ -60,8 +60,8 @@ def folded_home(path: str) -> str:
     """Gives `~/x` for a path in a home directory, else the empty string."""
     if path == "~" or path.startswith("~/"):
         return path
-    home = home_of(path)
-    return "~" + path[len(home) :] if home else ""
+    match = _HOME.match(path)
+    return f"~{path[match.end() :]}" if match else ""
 
 
 def folded(path: str) -> str:
@@ -94,15 +94,16 @@ def fact(
 ) -> PathFact:
     """Gives what is known of a path as written in a directory."""
     path = resolved((trimmed(written) if trim else written) or ".", cwd)
+    indirect = path.startswith("/proc/") and _INDIRECT.match(path) is not None
     return PathFact(
-        path=path,
-        written=written,
-        folded=folded(path),
-        home=folded_home(path),
-        access=access,
-        inside_project=is_below(path, project),
-        recursive=recursive,
-        program=program,
-        indirect=path.startswith("/proc/") and _INDIRECT.match(path) is not None,
-        dynamic=dynamic,
+        path,
+        written,
+        folded(path),
+        folded_home(path),
+        access,
+        is_below(path, project),
+        recursive,
+        program,
+        indirect,
+        dynamic,
     )

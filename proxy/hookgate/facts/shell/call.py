@@ -55,19 +55,22 @@ def fact_of(call: Call, assigned: list[str], cwd: str) -> CommandFact:
     """Gives the fact about a call."""
     operands = [word.text for word in call.options.operands[:MAX_ARGUMENTS]]
     return CommandFact(
-        program=call.program[:MAX_TEXT_CHARACTERS],
-        path=call.words[0].text[:MAX_TEXT_CHARACTERS],
-        args=_cut(call.texts[:MAX_ARGUMENTS]),
-        flags=call.options.flags[:MAX_ARGUMENTS],
-        operands=_cut(operands),
-        subcommand=operands[0].lower()[:64] if operands and call.program in SUBCOMMANDS else "",
-        wrappers=call.frame.wrappers,
-        assignments=_cut(assigned[:_MAX_ASSIGNMENTS]) if assigned else (),
-        cwd=cwd,
-        piped=call.frame.flow.present,
-        dynamic=call.dynamic,
+        call.program[:MAX_TEXT_CHARACTERS],
+        call.words[0].text[:MAX_TEXT_CHARACTERS],
+        _cut(call.texts[:MAX_ARGUMENTS]),
+        call.options.flags[:MAX_ARGUMENTS],
+        _cut(operands),
+        operands[0].lower()[:64] if operands and call.program in SUBCOMMANDS else "",
+        call.frame.wrappers,
+        _cut(assigned[:_MAX_ASSIGNMENTS]) if assigned else (),
+        cwd,
+        call.frame.flow.present,
+        call.dynamic,
     )
 
 
 def _cut(texts: list[str]) -> tuple[str, ...]:
-    return tuple([text if len(text) <= MAX_TEXT_CHARACTERS else text[:MAX_TEXT_CHARACTERS] for text in texts])
+    for text in texts:
+        if len(text) > MAX_TEXT_CHARACTERS:
+            return tuple([text[:MAX_TEXT_CHARACTERS] for text in texts])
+    return tuple(texts)
