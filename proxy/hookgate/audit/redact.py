@@ -243,10 +243,11 @@ def _drop_letters(facts: Any, told: Any) -> None:
     if not isinstance(facts, dict) or not isinstance(facts.get("commands"), list | tuple):
         return
     for command, shown in zip(facts["commands"], told["commands"], strict=False):
-        hidden = [arg for arg, kept in zip(command["args"], shown["args"], strict=False) if arg != kept]
-        if hidden:
-            plain = "".join(arg for arg in shown["args"] if arg[:1] == "-" and arg[:2] != "--" and arg not in hidden)
-            plain += "".join(arg[1:2] for arg in hidden)
+        pairs = [*zip(command["args"], shown["args"], strict=False)]
+        if any(arg != kept for arg, kept in pairs):
+            plain = "".join(
+                arg if arg == kept else arg[:2] for arg, kept in pairs if arg[:1] == "-" and arg[:2] != "--"
+            )
             shown["flags"] = [flag for flag in shown["flags"] if flag[:2] == "--" or flag[1:] in plain]
 
 
