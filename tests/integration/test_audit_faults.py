@@ -448,7 +448,7 @@ class TestBound:
         def is_counted() -> bool:
             """Whether nothing more is being removed: the metric says what the log says."""
             told = sum(line["missed"]["lost"] for line in service.log_events("journal_removed"))
-            return service.metric("hookgate_journal_dropped_records_total", shipper="lost") == told
+            return bool(service.metric("hookgate_journal_dropped_records_total", shipper="lost") == told)
 
         until(is_told, what="room to be made and the log to say so")
         until(is_counted, what="the metric to say what the log says")
