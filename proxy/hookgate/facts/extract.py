@@ -36,7 +36,7 @@ _POWERSHELL = re.compile(
     r"(?i)(?:^|[;|&{(\s])(?:(?:get|set|new|remove|invoke|start|stop|add|import|export|out|select|where|foreach|test|copy|move|rename|clear|enable|"
     r"disable|register|unregister|restart|write|read)-[a-z]{3,}|iex|iwr|irm)\b"
 )
-_CMDLET = re.compile(r"(?:^|[;|&{(\n])\s*[A-Z][a-z]+-[A-Z][A-Za-z]+\b")
+_CMDLET = re.compile(r"(?:^|[;|&{(\n])[ \t]*[A-Z][a-z]{1,20}-[A-Z][A-Za-z]+\b")
 _PATHLIKE = re.compile(r"^(?:[^\s]*[/\\.][^\s]*|(?:~|\.{0,2}[/\\]|[A-Za-z]:[/\\])[^\n]*)$")
 _COMMAND_KEYS = frozenset({"command", "cmd", "script", "shell_command", "commandline", "command_line"})
 

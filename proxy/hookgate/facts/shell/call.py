@@ -15,6 +15,8 @@ from hookgate.facts.shell.words import NO_TAGS, Word
 #: Words that are kept of a line, without the program.
 MAX_ARGUMENTS = 256
 _MAX_ASSIGNMENTS = 64
+#: The system's loader, given a program.
+_LOADER = re.compile(r"(?:^|/)ld-(?:linux|musl)[\w.-]*$")
 _VERSIONED = re.compile(r"^(python|pip|perl|ruby|php|lua|node)[\d.]+$")
 
 
@@ -47,6 +49,8 @@ def program_of(text: str) -> str:
     """Gives the base name of a program in lower case, without `.exe` and the version of an interpreter."""
     if text.isalpha():
         return text.lower()
+    if "ld-" in text and _LOADER.search(text):
+        return "ld.so"
     name = posixpath.basename(text.replace("\\", "/") if ":\\" in text else text).lower()
     return _VERSIONED.sub(r"\1", name.removesuffix(".exe"))
 

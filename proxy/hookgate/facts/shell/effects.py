@@ -6,10 +6,12 @@ from types import MappingProxyType
 from hookgate.facts.paths import resolved
 from hookgate.facts.shell import nested
 from hookgate.facts.shell.call import Call
+from hookgate.facts.shell.callbacks import callbacks
 from hookgate.facts.shell.flow import NOTHING, Flow
 from hookgate.facts.shell.interpreters import interpret, run_text
 from hookgate.facts.shell.printed import echoed, formatted
 from hookgate.facts.shell.programs import INTERPRETERS
+from hookgate.facts.shell.scripts import awk, sed
 from hookgate.facts.shell.state import Shell
 from hookgate.facts.shell.streams import stream
 from hookgate.facts.shell.words import Word
@@ -23,6 +25,7 @@ def effect(shell: Shell, call: Call) -> Flow:
     runs = _RUNS.get(call.program)
     if runs is not None:
         runs(shell, call)
+    callbacks(shell, call)
     return stream(shell, call)
 
 
@@ -42,6 +45,8 @@ def _source(shell: Shell, call: Call) -> Flow:
     if call.texts:
         if call.texts[0] in ("/dev/stdin", "-"):
             shell.interpreted(call.tags | flow.tags)
+            if flow.text is not None:
+                return shell.read(flow.text, call.frame.inside(call.program).fed(NOTHING))
         else:
             shell.interpreted_foreign(call.tags)
         shell.executed(resolved(call.texts[0], shell.cwd))
@@ -60,14 +65,19 @@ _BUILTINS: Mapping[str, Callable[[Shell, Call], Flow]] = MappingProxyType(
 )
 _RUNS: Mapping[str, Callable[[Shell, Call], None]] = MappingProxyType(
     {
-        **dict.fromkeys(["su", "runuser", "script", "flock", "sg", "nix-shell"], nested.option_command),
-        **dict.fromkeys(["awk", "gawk", "mawk"], nested.awk),
+        **dict.fromkeys(["awk", "gawk", "mawk", "nawk"], awk),
+        **dict.fromkeys(["sed", "gsed"], sed),
+        **dict.fromkeys(["at", "batch"], nested.standard_input),
+        **dict.fromkeys(["fd", "fdfind"], nested.behind_option),
+        **dict.fromkeys(["hash", "enable"], nested.rename),
+        "crontab": nested.schedule,
+        "tmux": nested.terminal,
+        "set": nested.positional,
         **dict.fromkeys(["socat", "ncat", "nc", "netcat"], nested.sockets),
         "ssh": nested.remote,
         "trap": nested.trap,
         "alias": nested.alias,
         "find": nested.find,
         "parallel": nested.parallel,
-        "rsync": nested.remote_shell,
     }
 )

@@ -20,6 +20,8 @@ WORD_NODES = frozenset(
 )  # fmt: skip
 _JOINED = frozenset(["string", "concatenation", "translated_string", "command_name"])
 _SUBSTITUTIONS = frozenset(["command_substitution", "process_substitution"])
+#: Nothing, unless somebody sets them.
+_NO_ARGUMENTS = ("$@", "$*")
 _EXPANSION = re.compile(r"^\$\{(\w+)(:?[-+=?])?")
 _QUOTED_ESCAPE = re.compile(r"\\([$`\"\\])")
 #: Variables with a value that is the same for everybody, or known from the call.
@@ -61,7 +63,7 @@ def _substitution(shell: Shell, node: Node, frame: Frame) -> Word:
     if node.type == "process_substitution":
         return Word("/dev/fd/$", True, False, flow.tags)
     if flow.text is not None and "\0" not in flow.text:
-        return Word(flow.text.rstrip("\n"), False, False, flow.tags)
+        return Word(flow.text.rstrip("\n"), False, True, flow.tags)
     return Word("$()", True, False, flow.tags)
 
 
@@ -78,6 +80,8 @@ def _joined(shell: Shell, node: Node, frame: Frame) -> Word:
         at += 1
     if shell.depth > MAX_DEPTH:
         raise Unreadable("too_deep")
+    if node.type == "translated_string" and children:
+        return word_of(shell, children[0], frame)
     end = node.end_byte - 1 if quoted else node.end_byte
     source = shell.source
     parts: list[str] = []
@@ -88,6 +92,8 @@ def _joined(shell: Shell, node: Node, frame: Frame) -> Word:
         if child.start_byte > at:
             parts.append(source[at : child.start_byte].decode("utf-8", "replace"))
         word = word_of(shell, child, frame)
+        if word.text in _NO_ARGUMENTS and not quoted and "@" not in shell.arrays:
+            word = Word("", False, True)
         at = child.end_byte
         parts.append(_in_quotes(word.text) if child.type == "string_content" else word.text)
         dynamic, plain = dynamic or word.dynamic, plain and word.plain

@@ -18,6 +18,9 @@ _MAX_HERE_DOCUMENTS = 32
 #: Of one kind of bracket, or of quotes, in a row: nothing that is meant to be read nests so deep.
 _DENSE = re.compile(rb"(?:[(){}\[\]`$<>&|;]\s*){400}")
 _CHUNK_BYTES = 4096
+_LONG_WORD_BYTES = 8192
+#: What words and encoded texts are made of.
+_PLAIN = re.compile(rb"[A-Za-z0-9+/=_.-]+")
 _LANGUAGE = Language(tree_sitter_bash.language())
 
 
@@ -48,11 +51,22 @@ class Budget:
             raise Unreadable("too_complex")
 
 
+def _is_dense(source: bytes) -> bool:
+    """Whether the parser would take long between two looks at the clock: it reads to the end of a word again at each sign in it."""
+    if _DENSE.search(source):
+        return True
+    if len(source) < _LONG_WORD_BYTES:
+        return False
+    return any(
+        len(word) > _LONG_WORD_BYTES and len(_PLAIN.sub(b"", word)) > _LONG_WORD_BYTES // 4 for word in source.split()
+    )
+
+
 def parse(source: bytes, budget: Budget) -> Node:
     """Gives the root of a command line's syntax tree. Raises Unreadable: too_long, too_complex."""
     if len(source) > MAX_BYTES:
         raise Unreadable("too_long")
-    if source.count(b"<<") > _MAX_HERE_DOCUMENTS or (len(source) > _CHUNK_BYTES and _DENSE.search(source)):
+    if source.count(b"<<") > _MAX_HERE_DOCUMENTS or (len(source) > _CHUNK_BYTES and _is_dense(source)):
         raise Unreadable("too_complex")
     parser = Parser(_LANGUAGE)
     if len(source) <= _CHUNK_BYTES // 4:

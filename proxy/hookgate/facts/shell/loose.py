@@ -5,8 +5,8 @@ import re
 from hookgate.facts.shell.words import Word
 
 _TOKEN = re.compile(
-    r"(?P<space>[ \t\r]+|\\\n|#[^\n]*(?<=\s)#)|(?P<cut>\|&|&&|\|\||;;|[;&|\n(){}`]|\$\()|(?P<redirect>\d*(?:>>|>\||>&|<&|>|<))|"
-    r"(?P<single>'[^']*'?)|(?P<double>\"(?:[^\"\\]|\\.)*\"?)|(?P<escape>\\.)|(?P<text>[^\s\\'\"|&;(){}`<>$]+|.)",
+    r"(?P<space>[ \t\r]+|\\\n|#[^\n]*(?<=\s)#)|(?P<cut>\|&|&&|\|\||;;|[;&|\n()`]|\$\(|(?<!\S)[{}](?!\S))|(?P<redirect>\d*(?:>>|>\||>&|<&|>|<))|"
+    r"(?P<single>'[^']*'?)|(?P<double>\"(?:[^\"\\]|\\.)*\"?)|(?P<escape>\\.)|(?P<text>[^\s\\'\"|&;()`<>$]+|.)",
     re.DOTALL,
 )
 _KEYWORDS = frozenset(

@@ -1,4 +1,4 @@
-"""Programs that read command lines, or run commands, by their own rules: `find -exec`, `parallel`, `ssh`, `awk`, sockets."""
+"""Programs that read command lines, or run commands, by their own rules: `find -exec`, `parallel`, `ssh`, `at`, sockets."""
 
 import re
 
@@ -10,7 +10,23 @@ from hookgate.facts.shell.words import Word
 
 _MAX_CODES = 8
 _MAX_VALUES = 16
-_AWK_SYSTEM = re.compile(r"system\(\s*\"((?:[^\"\\]|\\.)*)\"")
+_MAX_LINES = 64
+_SCHEDULE = re.compile(r"^\s*(?:@\w+|(?:[-*/,\w]+\s+){5})\s*(\S.*)$")
+_EACH = frozenset(["-x", "--exec", "-X", "--exec-batch"])
+#: Sub-commands of tmux that only show something.
+_SHOWING = frozenset(
+    [
+        "ls",
+        "list-sessions",
+        "list-windows",
+        "list-panes",
+        "display",
+        "display-message",
+        "capture-pane",
+        "show",
+        "show-options",
+    ]
+)
 _SHELL_C = re.compile(r"(?:\S*/)?(?:ba|z|da)?sh -c")
 _RUNS_SHELL = re.compile(r"(?i)(?:exec|system|shell)\b.*?:?['\"]?.*\b(?:ba|z|da|k)?sh\b|\bSHELL\b")
 _NETCAT_RUNS = re.compile(r"(?:^|\s)-\w*[ec]\s*\S*sh\b|--(?:sh-)?exec")
@@ -20,17 +36,61 @@ _EXEC_ENDS = frozenset([";", "+", "\\;"])
 
 
 def remote(shell: Shell, call: Call) -> None:
-    """`ssh host words`: a shell over there reads them."""
+    """`ssh host words`: a shell over there reads them; without words, what flows in."""
     operands = call.options.operands
     if len(operands) > 1:
-        shell.read(" ".join(word.text for word in operands[1:]), call.frame.inside(call.program))
+        at = next(at for at, word in enumerate(call.rest) if word is operands[0])
+        shell.read(" ".join(call.texts[at + 1 :]), call.frame.inside(call.program))
+    else:
+        standard_input(shell, call)
 
 
-def option_command(shell: Shell, call: Call) -> None:
-    """`su -c text` and its kin."""
-    for at, text in enumerate(call.texts[:-1]):
-        if text in ("-c", "--command", "--run"):
-            shell.read(call.texts[at + 1], call.frame.inside(call.program))
+def standard_input(shell: Shell, call: Call) -> None:
+    """`at`, `batch`: what flows in is a script, run later."""
+    flow = call.frame.flow
+    shell.interpreted(flow.tags)
+    if flow.text is not None:
+        shell.read(flow.text, call.frame.inside(call.program).fed(NOTHING))
+
+
+def schedule(shell: Shell, call: Call) -> None:
+    """`crontab -`: five fields or a name, then a command line."""
+    for line in (call.frame.flow.text or "").splitlines()[:_MAX_LINES]:
+        match = _SCHEDULE.match(line)
+        if match:
+            shell.read(match[1], call.frame.inside(call.program).fed(NOTHING))
+
+
+def behind_option(shell: Shell, call: Call) -> None:
+    """`fd -x words`: they are run for each file."""
+    at = next((at for at, text in enumerate(call.texts) if text in _EACH), None)
+    if at is not None and call.rest[at + 1 :]:
+        shell.run(call.rest[at + 1 :], [], call.frame.within(call.program))
+
+
+def terminal(shell: Shell, call: Call) -> None:
+    """`tmux new 'text'`: words with spaces are command lines, or typed into a shell."""
+    if call.texts[:1] and call.texts[0] not in _SHOWING:
+        for text in call.texts[1:]:
+            if " " in text and "#{" not in text:
+                shell.read(text, call.frame.inside(call.program))
+
+
+def rename(shell: Shell, call: Call) -> None:
+    """`hash -p path name`: the name runs the path. `enable -f` takes commands out of a library."""
+    if call.program == "enable" and "-f" in call.texts:
+        shell.ledger.shapes["steered_program"] = None
+    elif call.texts[:1] == ["-p"] and len(call.rest) > 2:
+        shell.aliases[call.texts[2]] = [call.rest[1]]
+
+
+def positional(shell: Shell, call: Call) -> None:
+    """`set -- words`: they become `$1` and those behind it."""
+    if "--" in call.texts:
+        words = call.rest[call.texts.index("--") + 1 :]
+        shell.arrays["@"] = words
+        for at, word in enumerate(words[:9], 1):
+            shell.variables[str(at)] = None if word.dynamic else word.text
 
 
 def trap(shell: Shell, call: Call) -> None:
@@ -40,9 +100,12 @@ def trap(shell: Shell, call: Call) -> None:
 
 
 def alias(shell: Shell, call: Call) -> None:
-    """`alias name=text`: the text may run."""
-    if call.texts:
-        shell.read(call.texts[0].partition("=")[2], call.frame.inside(call.program))
+    """`alias name=text`: the text may run, and does under the name."""
+    for text in call.texts[:_MAX_CODES]:
+        name, equals, command = text.partition("=")
+        if equals and command:
+            shell.read(command, call.frame.inside(call.program))
+            shell.aliases[name] = [Word(one) for one in command.split()[:_MAX_VALUES]]
 
 
 def find(shell: Shell, call: Call) -> None:
@@ -66,7 +129,9 @@ def parallel(shell: Shell, call: Call) -> None:
     end = texts.index(":::") if ":::" in texts else len(texts)
     start = next((at for at, text in enumerate(texts) if not text.startswith("-")), len(texts))
     if end == len(texts):
-        if texts[start:]:
+        if not texts[start:]:
+            standard_input(shell, call)
+        else:
             shell.run([Word(text) for text in texts[start:]], [], call.frame.within("xargs"))
         return
     command = " ".join(texts[start:end])
@@ -78,12 +143,6 @@ def parallel(shell: Shell, call: Call) -> None:
         shell.read(text, call.frame.inside("parallel"))
 
 
-def awk(shell: Shell, call: Call) -> None:
-    """`system("text")` in awk's code."""
-    for text in _AWK_SYSTEM.findall(" ".join(call.texts))[:_MAX_CODES]:
-        shell.read(text, call.frame.inside(call.program))
-
-
 def sockets(shell: Shell, call: Call) -> None:
     """Programs that bind a connection to a command."""
     joined = " ".join(call.texts)
@@ -92,10 +151,3 @@ def sockets(shell: Shell, call: Call) -> None:
     if call.program == "socat":
         for text in _SOCAT_RUNS.findall(joined)[:4]:
             shell.read(text.replace("\\ ", " "), Frame(("socat",), NOTHING, call.frame.nested + 1))
-
-
-def remote_shell(shell: Shell, call: Call) -> None:
-    """`rsync -e 'ssh -o …'`: the value is a command line."""
-    for option, value in call.options.values:
-        if option in ("-e", "--rsh") and len(value.text.split()) > 1:
-            shell.read(value.text, call.frame.inside(call.program))

@@ -8,7 +8,8 @@ from hookgate.facts.shell.state import Shell
 from hookgate.facts.shell.words import ansi_c
 
 _OPTIONS = re.compile(r"-[neE]+")
-_DIRECTIVE = re.compile(r"%[-\d.]*([sbdq])")
+_DIRECTIVE = re.compile(r"%[-\d.]*([sbcdq])")
+_MAX_TURNS = 64
 
 
 def echoed(_shell: Shell, call: Call) -> Flow:
@@ -38,10 +39,20 @@ def _formatted(texts: list[str]) -> str:
     if not texts:
         return ""
     form = ansi_c(texts[0])
-    values = iter(texts[1:])
+    values = texts[1:]
+    values.reverse()
 
     def put(match: re.Match[str]) -> str:
-        value = next(values, "")
+        value = values.pop() if values else ""
+        if match[1] == "c":
+            return value[:1]
         return ansi_c(value.partition("\\c")[0]) if match[1] == "b" else value
 
-    return _DIRECTIVE.sub(put, form).replace("%%", "%")
+    # The format is used again for the values that are left.
+    printed = []
+    for _ in range(_MAX_TURNS):
+        left = len(values)
+        printed.append(_DIRECTIVE.sub(put, form).replace("%%", "%"))
+        if not values or len(values) == left:
+            break
+    return "".join(printed)

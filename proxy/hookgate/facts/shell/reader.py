@@ -14,6 +14,7 @@ from hookgate.facts.shell.interpreters import code_option
 from hookgate.facts.shell.loose import loose_commands
 from hookgate.facts.shell.options import Options
 from hookgate.facts.shell.programs import CODE_OPTIONS
+from hookgate.facts.shell.splitting import multiplied
 from hookgate.facts.shell.state import Shell
 from hookgate.facts.shell.statements import visit
 from hookgate.facts.shell.steering import note_assignments, note_shells
@@ -24,6 +25,13 @@ from hookgate.facts.shell.words import Word
 _MAX_NESTED = 8
 _MAX_PIPED_WORDS = 64
 _STARTS_SHELL = re.compile(r"(?:Process|exec|spawn|system)\w*\s*\(\s*\[?['\"]/bin/(?:ba)?sh\b")
+_OPENS_DEVICE = re.compile(r"\d<>\s*[\"']?/dev/(?:tcp|udp)/")
+#: The shell that reads the line, by another name.
+_ITSELF = re.compile(r"^/proc/[^/]+/exe$")
+_SHELL_VARIABLES = frozenset(["$0", "$shell", "$bash"])
+#: A variable alone is how scripts name their tools: `$CC`, `"$@"`.
+_VARIABLE = re.compile(r"^\$(?:\w+|[@*])$")
+_PATTERN = re.compile(r"[^$][*?]|^[*?].|\[[^\]]+\]|\{.*,.*\}")
 #: Programs in them are the system's.
 _SYSTEM = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/opt/homebrew/")
 _FOREIGN = frozenset({"network", "decoded"})
@@ -39,6 +47,9 @@ class CommandReader(Shell):
             return NOTHING
         source, depth, behind = self.source, self.depth, self.behind
         try:
+            if _OPENS_DEVICE.search(text):
+                # The grammar does not know `<>`.
+                self.ledger.shapes["network_device"] = None
             read = text.encode("utf-8", "replace")
             root = parse(read, self.budget)
             self.source, self.behind = read, []
@@ -62,15 +73,19 @@ class CommandReader(Shell):
         while len(words) > 1 and ASSIGNMENT.match(words[0].text):
             assigned = [*assigned, words[0].text]
             words = words[1:]
+        if words[0].text in self.aliases:
+            words = [*self.aliases[words[0].text], *words[1:]]
         first = words[0]
         program = program_of(first.text)
+        if not first.text.isalpha():
+            program = self._known_as(first, program)
         if not first.text.isascii():
             self.ledger.reasons["look_alike"] = None
         wrapped = unwrapped(self, program, words)
         if wrapped is not None:
             return run_wrapped(self, wrapped, assigned, frame)
         if assigned:
-            note_assignments(self, assigned)
+            note_assignments(self, assigned, program, frame)
         call = call_of(program, words, frame)
         if len(call.rest) > MAX_ARGUMENTS:
             self.ledger.reasons["too_many_arguments"] = None
@@ -82,6 +97,21 @@ class CommandReader(Shell):
         self._touch(call)
         note_shells(self, call)
         return effect(self, call)
+
+    def _known_as(self, word: Word, program: str) -> str:
+        """Gives the program that a name stands for; where that is computed, nobody can tell."""
+        text = word.text
+        if "/" in text:
+            if self.copies and (copied := self.copies.get(resolved(text, self.cwd))):
+                return copied
+            if _ITSELF.match(text):
+                return "bash"
+        elif word.dynamic and program in _SHELL_VARIABLES:
+            return "bash"
+        name = text.rpartition("/")[2]
+        if (word.dynamic and "$" in name and not _VARIABLE.match(name)) or (word.plain and _PATTERN.search(name)):
+            self.ledger.reasons["computed_program"] = None
+        return program
 
     def _touch(self, call: Call) -> None:
         program, options, cwd = call.program, call.options, self.cwd
@@ -112,6 +142,7 @@ class CommandReader(Shell):
         seen = {(command.program, command.args) for command in self.ledger.commands}
         for words in loose_commands(text):
             self.budget.spend()
+            words = [one for word in words for one in (multiplied(self, word) if "{" in word.text else (word,))]  # noqa: PLW2901
             texts = tuple(word.text for word in words[1:])
             if (program_of(words[0].text), texts) not in seen:
                 self.run(words, [], frame)

@@ -6,7 +6,7 @@ from tree_sitter import Node
 
 from hookgate.facts.model import Access
 from hookgate.facts.shell.expansion import WORD_NODES, word_of
-from hookgate.facts.shell.flow import Flow
+from hookgate.facts.shell.flow import NOTHING, Flow
 from hookgate.facts.shell.frame import Frame
 from hookgate.facts.shell.options import NO_OPTIONS
 from hookgate.facts.shell.state import Shell
@@ -15,7 +15,9 @@ from hookgate.facts.shell.words import NO_TAGS, Word
 
 REDIRECTS = frozenset(["file_redirect", "heredoc_redirect", "herestring_redirect"])
 _DEVICE = re.compile(r"/dev/(?:tcp|udp)/")
-_NOT_BEHIND = frozenset(["heredoc_start", "heredoc_end", "file_descriptor"])
+_NOT_BEHIND = frozenset(["heredoc_end", "file_descriptor"])
+_BACKTICKS = re.compile(r"(?<!\\)`([^`]+)`")
+_MAX_BACKTICKS = 16
 _LISTS = frozenset(["&&", "||", ";"])
 #: They name descriptors, not files.
 _DESCRIPTORS = frozenset([">&", "<&", ">&-", "<&-"])
@@ -46,12 +48,20 @@ class Redirects:
                 self.flow = Flow(words[-1].tags, words[-1].text, True)
 
     def _here_document(self, shell: Shell, node: Node, frame: Frame) -> None:
+        quoted = False
         for child in node.named_children:
             kind = child.type
-            if kind == "heredoc_body":
+            if kind == "heredoc_start":
+                quoted = shell.text(child)[:1] in "'\"\\"
+            elif kind == "heredoc_body":
                 for part in child.named_children:
                     shell.visit(part, frame)
-                self.flow = Flow(NO_TAGS, shell.text(child), True)
+                text = shell.text(child)
+                if "`" in text and not quoted:
+                    # The grammar does not see these.
+                    for command in _BACKTICKS.findall(text)[:_MAX_BACKTICKS]:
+                        shell.read(command, Frame(frame.wrappers, NOTHING, frame.nested + 1))
+                self.flow = Flow(NO_TAGS, text, True)
             elif kind in REDIRECTS:
                 self.add(shell, child, frame)
             elif kind not in _NOT_BEHIND:

@@ -32,8 +32,14 @@ class Shell(ABC):
         self.depth = 0
         #: Values of variables; None where it is known only when it runs.
         self.variables: dict[str, str | None] = {}
+        #: The words of arrays, as far as they are known, and of the positional parameters as `@`.
+        self.arrays: dict[str, list[Word]] = {}
         #: Names under which other commands run.
-        self.aliases: dict[str, str] = {}
+        self.aliases: dict[str, list[Word]] = {}
+        #: Files that are links to programs, or copies of them: by path, the program.
+        self.copies: dict[str, str] = {}
+        #: How often the body of a loop is read, for the values of its variable.
+        self.turns = 1
         #: Words behind a redirection, which belong to the command before it.
         self.behind: list[Word] = []
         #: Where the content of files (by their path) and variables (by `$` and their name) is from.

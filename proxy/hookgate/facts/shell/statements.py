@@ -11,10 +11,12 @@ from hookgate.facts.shell.flow import NOTHING, Flow
 from hookgate.facts.shell.frame import Frame
 from hookgate.facts.shell.grammar import MAX_DEPTH, Unreadable
 from hookgate.facts.shell.redirects import REDIRECTS, Redirects
+from hookgate.facts.shell.splitting import multiplied, words_of
 from hookgate.facts.shell.state import Shell
+from hookgate.facts.shell.steering import note_standing
 from hookgate.facts.shell.words import NO_TAGS, Word, unescaped
 
-_EXPANSIONS = frozenset(["simple_expansion", "expansion"])
+_MAX_TURNS = 16
 
 
 def visit(shell: Shell, node: Node, frame: Frame) -> Flow:
@@ -103,9 +105,15 @@ def _command(shell: Shell, node: Node, frame: Frame) -> Flow:
     for child in node.named_children:
         kind = child.type
         if kind == "word":
-            words.append(Word(unescaped(shell.text(child)), False, True))
+            _add(shell, child, words)
         elif kind == "command_name":
-            _name(shell, child, frame, words)
+            named = child.named_children
+            if not named:
+                words.append(Word(shell.text(child)))
+            elif named[0].type == "word":
+                _add(shell, named[0], words)
+            else:
+                words += words_of(shell, named[0], frame)
         elif kind == "variable_assignment" and not words:
             if not assigned:
                 shell.variables = dict(before)
@@ -115,7 +123,7 @@ def _command(shell: Shell, node: Node, frame: Frame) -> Flow:
             redirects = redirects or Redirects(frame.flow)
             redirects.add(shell, child, frame)
         else:
-            words.append(word_of(shell, child, frame))
+            words += words_of(shell, child, frame)
     if shell.behind:
         words += shell.behind
         shell.behind = []
@@ -129,27 +137,26 @@ def _command(shell: Shell, node: Node, frame: Frame) -> Flow:
     return result
 
 
-def _name(shell: Shell, node: Node, frame: Frame, words: list[Word]) -> None:
-    """Adds the word, or words, that a command begins with."""
-    named = node.named_children
-    if not named:
-        words.append(Word(shell.text(node)))
-        return
-    first = named[0]
-    kind = first.type
-    if kind == "word":
-        words.append(Word(unescaped(shell.text(first)), False, True))
-        return
-    word = word_of(shell, first, frame)
-    # A variable outside quotes is cut into words.
-    if word.plain and " " in word.text and kind in _EXPANSIONS:
-        words += [word.reading(text) for text in word.text.split()]
+def _add(shell: Shell, node: Node, words: list[Word]) -> None:
+    """Adds a plain word, which braces may make several."""
+    word = Word(unescaped(shell.text(node)), False, True)
+    if "{" in word.text:
+        words += multiplied(shell, word)
     else:
         words.append(word)
 
 
+def _compound(shell: Shell, node: Node, frame: Frame) -> Flow:
+    """`{ a; b; }`; where no space follows the brace, the shell takes `{a,b}` for a word."""
+    if shell.source[node.start_byte + 1 : node.start_byte + 2].isspace():
+        return _all(shell, node, frame)
+    words = multiplied(shell, Word(unescaped(shell.text(node)), False, True))
+    return shell.run(words, [], frame) if len(words) > 1 else _all(shell, node, frame)
+
+
 def _assignment(shell: Shell, node: Node, frame: Frame) -> Flow:
-    _assign(shell, node, frame)
+    name, value = _assign(shell, node, frame)
+    note_standing(shell, name, value.text, frame)
     return NOTHING
 
 
@@ -157,11 +164,16 @@ def _assign(shell: Shell, node: Node, frame: Frame) -> tuple[str, Word]:
     name, value = "", Word("")
     for child in node.named_children:
         kind = child.type
-        if not name and kind in ("variable_name", "subscript"):
+        if not name and kind == "variable_name":
             name = shell.text(child)
-        elif kind == "array":
+        elif not name and kind == "subscript":
+            # An index is computed: a substitution in it runs.
+            name = shell.text(child)
             _all(shell, child, frame)
-            value = Word("", dynamic=True)
+        elif kind == "array":
+            words = [word for one in child.named_children for word in words_of(shell, one, frame)]
+            shell.arrays[name] = words
+            value = words[0] if words else Word("")
         else:
             value = word_of(shell, child, frame)
     if name:
@@ -179,7 +191,7 @@ def _declaration(shell: Shell, node: Node, frame: Frame) -> Flow:
             name, value = _assign(shell, child, frame)
             assigned.append(f"{name}={value.text}")
         else:
-            words.append(word_of(shell, child, frame))
+            words += words_of(shell, child, frame)
     return shell.run(words, assigned, frame)
 
 
@@ -192,6 +204,7 @@ def _function(shell: Shell, node: Node, frame: Frame) -> Flow:
 
 
 def _loop(shell: Shell, node: Node, frame: Frame) -> Flow:
+    """The body is read for each value, where there are few and all are known."""
     values: list[Word] = []
     name = ""
     for child in node.named_children:
@@ -199,11 +212,27 @@ def _loop(shell: Shell, node: Node, frame: Frame) -> Flow:
         if kind == "variable_name":
             name = shell.text(child)
         elif kind == "do_group":
-            shell.variables[name] = values[0].text if len(values) == 1 and not values[0].dynamic else None
-            _all(shell, child, frame)
+            _body(shell, child, name, values, frame)
         elif kind in WORD_NODES:
-            values.append(word_of(shell, child, frame))
+            values += words_of(shell, child, frame)
     return NOTHING
+
+
+def _body(shell: Shell, node: Node, name: str, values: list[Word], frame: Frame) -> None:
+    turns = shell.turns
+    if not values or turns * len(values) > _MAX_TURNS or any(word.dynamic for word in values):
+        shell.variables[name] = values[0].text if len(values) == 1 and not values[0].dynamic else None
+        _all(shell, node, frame)
+        return
+    commands = shell.ledger.commands
+    begin = len(commands)
+    shell.turns = turns * len(values)
+    for word in values:
+        shell.variables[name] = word.text
+        _all(shell, node, frame)
+    shell.turns = turns
+    # What does not hang on the value is told once.
+    commands[begin:] = dict.fromkeys(commands[begin:])
 
 
 def _unset(shell: Shell, node: Node, _frame: Frame) -> Flow:
@@ -227,6 +256,7 @@ def _nothing(_shell: Shell, _node: Node, _frame: Frame) -> Flow:
 _STATEMENTS: Mapping[str, Callable[[Shell, Node, Frame], Flow]] = MappingProxyType(
     {
         "pipeline": _pipeline,
+        "compound_statement": _compound,
         "subshell": _apart,
         "command_substitution": _apart,
         "process_substitution": _apart,

@@ -3,6 +3,7 @@
 import re
 
 from hookgate.facts.shell.call import Call
+from hookgate.facts.shell.frame import Frame
 from hookgate.facts.shell.programs import SHELLS
 from hookgate.facts.shell.state import Shell
 
@@ -11,11 +12,12 @@ SHELL_PATH = re.compile(
     r"(?:^|[\s=:!'\"({|,;])(?:/usr/local|/usr)?/bin/(?:ba|z|da|k|a|fi|c|tc)?sh(?=$|[\s'\"),;|&\\}])"
 )
 _SHELL_IN_TEXT = re.compile(r"(?:exec\s+|^|\n|[:|!]\s*)(?:/usr)?/bin/(?:ba|z|da)?sh\s*[<\d]")
-_STEERING = re.compile(
-    r"^(?:LD_PRELOAD|LD_LIBRARY_PATH|LD_AUDIT|DYLD_\w+|BASH_ENV|ENV|PROMPT_COMMAND|PERL5OPT|PERL5LIB|RUBYOPT|PYTHONSTARTUP|"
-    r"NODE_OPTIONS|GIT_SSH_COMMAND|GIT_EXTERNAL_DIFF|GIT_PAGER|GIT_EDITOR|GIT_ASKPASS|LESSOPEN|LESSCLOSE|PAGER|MANPAGER|VISUAL|EDITOR|BROWSER|"
-    r"CLAUDE_CODE_SHELL_PREFIX|\w+_COMMAND|\w+_ASKPASS)$"
+#: Their value is a command line that the program runs, or the name of one.
+_COMMANDS = re.compile(
+    r"^(?:PROMPT_COMMAND|GIT_SSH_COMMAND|GIT_EXTERNAL_DIFF|GIT_PAGER|GIT_EDITOR|GIT_SEQUENCE_EDITOR|GIT_PROXY_COMMAND|LESSOPEN|LESSCLOSE|"
+    r"PAGER|MANPAGER|VISUAL|EDITOR|BROWSER|SUDO_EDITOR|FCEDIT|GIT_CONFIG_VALUE_\d+|\w+_COMMAND|\w+_ASKPASS)$"
 )
+_PATHS = re.compile(r"^(?:LD_LIBRARY_PATH|DYLD_\w+|ENV|PERL5OPT|PERL5LIB|RUBYOPT|PYTHONSTARTUP|NODE_OPTIONS)$")
 _ALWAYS_STEERING = re.compile(r"^(?:LD_PRELOAD|LD_AUDIT|DYLD_INSERT_LIBRARIES|BASH_ENV|CLAUDE_CODE_SHELL_PREFIX)$")
 #: Their words are text or names, so a shell's path there starts none.
 _TEXT_ONLY = frozenset(
@@ -51,16 +53,30 @@ def always_steers(name: str) -> bool:
     return _ALWAYS_STEERING.match(name) is not None
 
 
-def note_assignments(shell: Shell, assigned: list[str]) -> None:
+def note_assignments(shell: Shell, assigned: list[str], program: str, frame: Frame) -> None:
     """Notes what the variables that are set for a command do to it."""
     for one in assigned:
         name, _, value = one.partition("=")
-        if value and always_steers(name):
+        if not value:
+            continue
+        if always_steers(name):
             shell.ledger.shapes["steered_program"] = None
-        elif _STEERING.match(name) and SHELL_PATH.search(value):
+        elif _COMMANDS.match(name):
+            if SHELL_PATH.search(value):
+                shell.ledger.shapes["shell_from_program"] = None
+            elif name.endswith("_COMMAND") and value.startswith("/"):
+                shell.ledger.shapes["steered_program"] = None
+            shell.read(value.lstrip("|!"), frame.inside(program))
+        elif _PATHS.match(name) and SHELL_PATH.search(value):
             shell.ledger.shapes["shell_from_program"] = None
-        elif name.endswith("_COMMAND") and value.startswith("/"):
-            shell.ledger.shapes["steered_program"] = None
+
+
+def note_standing(shell: Shell, name: str, value: str, frame: Frame) -> None:
+    """Notes what a variable does that is set for all that follows: the shell itself looks at a few."""
+    if value and always_steers(name):
+        shell.ledger.shapes["steered_program"] = None
+    elif name == "PROMPT_COMMAND":
+        shell.read(value, frame.inside(name))
 
 
 def note_shells(shell: Shell, call: Call) -> None:

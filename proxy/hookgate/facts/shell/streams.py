@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hookgate.facts.paths import resolved
-from hookgate.facts.shell.call import Call
+from hookgate.facts.shell.call import Call, program_of
 from hookgate.facts.shell.flow import Flow
 from hookgate.facts.shell.programs import NETWORK, PROGRAMS
 from hookgate.facts.shell.state import Shell
@@ -19,6 +19,7 @@ _TO_STDOUT = re.compile(r"^-{0,2}[a-zA-Z]*[xOp]|^--to-stdout")
 _OUTPUTS = frozenset(["-o", "--output", "-O", "--output-document"])
 #: They send what flows into them.
 _SENDING = frozenset(["curl", "nc", "ncat", "netcat", "ssh", "telnet", "wget", "http"])
+_BINARIES = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/")
 _FILTERS = frozenset(["sed", "awk", "grep", "tr", "head", "tail", "sort", "uniq", "cut"])
 _DOWNLOADERS = frozenset(["curl", "wget"])
 
@@ -72,6 +73,19 @@ def _decoder(_shell: Shell, call: Call, tags: frozenset[str]) -> Flow:
     return Flow(tags_in | tags | {"decoded"}, None, True) if decodes else _through(call, tags)
 
 
+def _substituting(_shell: Shell, call: Call, tags: frozenset[str]) -> Flow:
+    """`rev`, `tr a-z n-za-m`: what went in was not to be read. A `tr -d` only mends lines."""
+    tags |= call.frame.flow.tags
+    return Flow(tags if "-d" in call.texts else tags | {"decoded"}, None, True)
+
+
+def _looked_up(_shell: Shell, call: Call, tags: frozenset[str]) -> Flow:
+    """`which x`, `command -v x`: the program's name again."""
+    operands = call.options.operands
+    text = operands[0].text if len(operands) == 1 and not operands[0].dynamic else None
+    return Flow(tags, text, True)
+
+
 def _unpacker(_shell: Shell, call: Call, tags: frozenset[str]) -> Flow:
     return Flow(call.frame.flow.tags | tags, None, True)
 
@@ -91,6 +105,8 @@ def _tee(shell: Shell, call: Call, _tags: frozenset[str]) -> Flow:
 def _copy(shell: Shell, call: Call, tags: frozenset[str]) -> Flow:
     operands = call.options.operands
     if len(operands) > 1:
+        if operands[0].text.startswith(_BINARIES):
+            shell.copies[resolved(operands[-1].text, shell.cwd)] = program_of(operands[0].text)
         shell.fill([resolved(operands[-1].text, shell.cwd)], _origins(shell, operands[:-1]))
     return _through(call, tags)
 
@@ -106,8 +122,10 @@ def _cat(shell: Shell, call: Call, tags: frozenset[str]) -> Flow:
 
 
 def _read(shell: Shell, call: Call, tags: frozenset[str]) -> Flow:
-    for word in call.options.operands:
-        shell.variables[word.text] = None
+    operands, text = call.options.operands, call.frame.flow.text
+    known = text.rstrip("\n") if text is not None and call.program == "read" and len(operands) == 1 else None
+    for word in operands:
+        shell.variables[word.text] = known
         if call.frame.flow.tags:
             shell.made["$" + word.text] = call.frame.flow.tags
     return _through(call, tags)
@@ -129,6 +147,8 @@ _STREAMS: Mapping[str, Callable[[Shell, Call, frozenset[str]], Flow]] = MappingP
         **dict.fromkeys(["tar", "unzip"], _archiver),
         **dict.fromkeys(["cp", "mv", "ln", "install"], _copy),
         **dict.fromkeys(["read", "mapfile", "readarray"], _read),
+        **dict.fromkeys(["rev", "tr"], _substituting),
+        **dict.fromkeys(["which", "command", "type"], _looked_up),
         "tee": _tee,
         "rm": _remove,
         "cat": _cat,

@@ -21,6 +21,9 @@ _NOTED = frozenset(["chroot", "nsenter", "unshare", "pkexec"])
 _NAMING = frozenset(
     ["strace", "ltrace", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh", "chroot", "nsenter"]
 )
+_TAKES_CODE = frozenset(["script", "flock"])
+_CODE = re.compile(r"^(?:-[a-z]*c|--command)$")
+_SPLIT = re.compile(r"^(?:-[0iv]*S|--split-string)")
 _ASSIGNING = frozenset(["env", "sudo", "doas"])
 
 
@@ -40,7 +43,7 @@ def unwrapped(shell: Shell, program: str, words: list[Word]) -> Wrapped | None:
     if program in LOOKS and LOOKS[program] & {word.text for word in words[1:3]}:
         return None
     inner = _inner(shell, program, wrapper, words[1:])
-    return Wrapped(program, words[: len(words) - len(inner)], inner) if inner else None
+    return Wrapped(program, words[: max(1, len(words) - len(inner))], inner) if inner else None
 
 
 def _inner(shell: Shell, program: str, wrapper: Wrapper, rest: list[Word]) -> list[Word] | None:
@@ -57,10 +60,16 @@ def _inner(shell: Shell, program: str, wrapper: Wrapper, rest: list[Word]) -> li
 
 def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Word]) -> list[Word] | None:
     skip, at = wrapper.skip, 0
+    if rest[0].text == "compose" and program in ("docker", "podman", "nerdctl"):
+        skip += 1
     while at < len(rest):
         text = rest[at].text
-        if program == "env" and text.startswith(("-S", "--split-string")):
+        if program == "env" and _SPLIT.match(text):
             return _split(rest, at)
+        if program in _TAKES_CODE and _CODE.match(text) and at + 1 < len(rest):
+            return [Word("sh"), Word("-c"), rest[at + 1]]
+        if program == "coproc" and any(word.text == "{" for word in rest[:2]):
+            return rest[1 if text == "{" else 2 :] or None
         if program == "start-stop-daemon" and text in ("-x", "--exec", "-a", "--startas"):
             return rest[at + 1 :] or None
         if text == "--":
@@ -68,7 +77,7 @@ def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Wor
             if not skip:
                 break
         elif text.startswith("-") and len(text) > 1:
-            at += 2 if text in wrapper.values else 1
+            at += 2 if _takes_next(text, wrapper.values) else 1
         elif program in _ASSIGNING and ASSIGNMENT.match(text):
             if always_steers(text.partition("=")[0]):
                 shell.ledger.shapes["steered_program"] = None
@@ -78,13 +87,36 @@ def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Wor
             at += 1
         else:
             break
+    if entrypoint := _entrypoint(program, rest[:at]):
+        return [Word(entrypoint), *rest[at:]]
     return rest[at:] or None
+
+
+def _entrypoint(program: str, own: list[Word]) -> str:
+    """Gives the program that a container is told to run in place of its own."""
+    if program not in ("docker", "podman", "nerdctl"):
+        return ""
+    for at, word in enumerate(own):
+        if word.text == "--entrypoint" and at + 1 < len(own):
+            return own[at + 1].text
+        if word.text.startswith("--entrypoint="):
+            return word.text.partition("=")[2]
+    return ""
+
+
+def _takes_next(text: str, values: frozenset[str]) -> bool:
+    """Whether the next word is the value of an option, or of the last one of several short ones."""
+    if text in values:
+        return True
+    return (
+        text[1] != "-" and len(text) > 2 and text[:2] not in values and text[1:].isalpha() and "-" + text[-1] in values
+    )
 
 
 def _split(rest: list[Word], at: int) -> list[Word] | None:
     """`env -S 'A=b rm x'`: the words of one text, and those behind it."""
     text = rest[at].text
-    joined = text.partition("=")[2] if text.startswith("--split-string=") else text[2:] if text.startswith("-S") else ""
+    joined = text.partition("=")[2] if text.startswith("--") else text.partition("S")[2]
     first = joined.split()
     behind = rest[at + 1 :]
     if not first and behind:
@@ -115,8 +147,6 @@ def _run(shell: Shell, wrapped: Wrapped, assigned: list[str], frame: Frame) -> F
     program, own, inner = wrapped
     if program == "watch" and len(inner) == 1:
         return shell.read(inner[0].text, frame.inside(program))
-    if program in ("script", "flock") and inner[0].text in ("-c", "--command") and len(inner) > 1:
-        return shell.read(inner[1].text, frame.inside(program))
     if program == "xargs" and frame.flow.text is not None:
         mark = _mark(own)
         if mark:

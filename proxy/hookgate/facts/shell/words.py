@@ -9,7 +9,9 @@ _ANSI = re.compile(
 )
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
-_MAX_VARIANTS = 16
+#: Words that braces may make of one.
+MAX_VARIANTS = 16
+_RANGE = re.compile(r"\{([a-zA-Z]|-?\d{1,9})\.\.([a-zA-Z]|-?\d{1,9})\}")
 NO_TAGS: frozenset[str] = frozenset()
 
 
@@ -57,14 +59,28 @@ def unescaped(text: str) -> str:
 
 
 def braces(text: str) -> list[str]:
-    """Gives what `a{b,c}` becomes, up to 16 words."""
+    """Gives what `a{b,c}` and `a{1..3}` become, up to 16 words; longer ranges stay as they are."""
     found = [text]
-    while len(found) < _MAX_VARIANTS:
+    while len(found) < MAX_VARIANTS:
         for at, one in enumerate(found):
             match = _BRACES.search(one)
-            if match:
-                found[at : at + 1] = [one[: match.start()] + part + one[match.end() :] for part in match[1].split(",")]
+            parts = match[1].split(",") if match else []
+            if match is None and (match := _RANGE.search(one)):
+                parts = _range(match[1], match[2])
+            if match and parts:
+                found[at : at + 1] = [one[: match.start()] + part + one[match.end() :] for part in parts]
                 break
         else:
             return found
-    return found[:_MAX_VARIANTS]
+    return found[:MAX_VARIANTS]
+
+
+def _range(first: str, last: str) -> list[str]:
+    """Gives the parts of a range; none where there are too many, or it is none."""
+    if first.isalpha() != last.isalpha():
+        return []
+    begin, end = (ord(first), ord(last)) if first.isalpha() else (int(first), int(last))
+    if abs(end - begin) >= MAX_VARIANTS:
+        return []
+    step = 1 if end >= begin else -1
+    return [chr(one) if first.isalpha() else str(one) for one in range(begin, end + step, step)]
