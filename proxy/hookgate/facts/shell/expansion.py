@@ -8,7 +8,7 @@ from hookgate.facts.shell.flow import NOTHING
 from hookgate.facts.shell.frame import Frame
 from hookgate.facts.shell.grammar import MAX_DEPTH, Unreadable
 from hookgate.facts.shell.state import Shell
-from hookgate.facts.shell.words import NO_TAGS, Word, ansi_c, hides, unescaped
+from hookgate.facts.shell.words import MAX_CHARACTERS, NO_TAGS, Word, ansi_c, hides, unescaped
 
 #: Nodes that are a word or a part of one.
 WORD_NODES = frozenset(
@@ -102,6 +102,8 @@ def _joined(shell: Shell, node: Node, frame: Frame) -> Word:
     shell.depth -= 1
     if at < end:
         parts.append(source[at:end].decode("utf-8", "replace"))
+    if sum(map(len, parts)) > MAX_CHARACTERS:
+        raise Unreadable("too_long")
     return Word("".join(parts), dynamic, plain, tags)
 
 

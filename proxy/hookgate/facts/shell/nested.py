@@ -6,7 +6,7 @@ from hookgate.facts.shell.call import Call
 from hookgate.facts.shell.flow import NOTHING
 from hookgate.facts.shell.frame import Frame
 from hookgate.facts.shell.state import Shell
-from hookgate.facts.shell.words import Word
+from hookgate.facts.shell.words import Word, replaced
 
 _MAX_CODES = 8
 _MAX_VALUES = 16
@@ -116,7 +116,7 @@ def find(shell: Shell, call: Call) -> None:
         if words[at].text in _EXEC:
             end = next((i for i in range(at + 1, len(words)) if words[i].text in _EXEC_ENDS), len(words))
             root = next((word.text for word in words[1:at] if not word.text.startswith("-")), ".")
-            inner = [word.reading(word.text.replace("{}", root)) for word in words[at + 1 : end]]
+            inner = [word.reading(replaced(word.text, "{}", root)) for word in words[at + 1 : end]]
             if inner:
                 shell.run(inner, [], call.frame.within("find"))
             at = end
@@ -139,7 +139,7 @@ def parallel(shell: Shell, call: Call) -> None:
         if _SHELL_C.fullmatch(command):
             text = value
         else:
-            text = command.replace("{}", value) if "{}" in command else f"{command} {value}"
+            text = replaced(command, "{}", value) if "{}" in command else f"{command} {value}"
         shell.read(text, call.frame.inside("parallel"))
 
 

@@ -69,7 +69,7 @@ class CommandReader(Shell):
 
     def run(self, words: list[Word], assigned: list[str], frame: Frame) -> Flow:
         """Notes a command and whatever it runs itself; gives what comes out of it."""
-        self.budget.spend()
+        self.budget.spend(len(words))
         while len(words) > 1 and ASSIGNMENT.match(words[0].text):
             assigned = [*assigned, words[0].text]
             words = words[1:]

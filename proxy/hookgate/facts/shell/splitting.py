@@ -57,4 +57,7 @@ def _array(shell: Shell, node: Node) -> list[Word] | None:
     match = _ARRAY.match(shell.text(node))
     if match is None:
         return None
-    return shell.arrays.get(match[1] or "@")
+    found = shell.arrays.get(match[1] or "@")
+    if found:
+        shell.budget.spend(len(found))
+    return found

@@ -11,7 +11,7 @@ from hookgate.facts.shell.programs import SUBCOMMANDS
 from hookgate.facts.shell.state import Shell
 from hookgate.facts.shell.steering import always_steers
 from hookgate.facts.shell.touch import mentions
-from hookgate.facts.shell.words import Word
+from hookgate.facts.shell.words import Word, replaced
 from hookgate.facts.shell.wrappers import LOOKS, WRAPPERS, Wrapper
 
 ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*\+?=")
@@ -151,7 +151,7 @@ def _run(shell: Shell, wrapped: Wrapped, assigned: list[str], frame: Frame) -> F
         mark = _mark(own)
         if mark:
             text = frame.flow.text.strip()
-            inner = [word.reading(word.text.replace(mark, text)) for word in inner]
+            inner = [word.reading(replaced(word.text, mark, text)) for word in inner]
     return shell.run(inner, assigned, frame.within(program))
 
 

@@ -12,6 +12,8 @@ _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 #: Words that braces may make of one.
 MAX_VARIANTS = 16
 _RANGE = re.compile(r"\{([a-zA-Z]|-?\d{1,9})\.\.([a-zA-Z]|-?\d{1,9})\}")
+#: Of a word. Doubling a variable a few times makes a longer one than any memory holds.
+MAX_CHARACTERS = 65_536
 NO_TAGS: frozenset[str] = frozenset()
 
 
@@ -49,6 +51,13 @@ def hides(text: str) -> bool:
         (match[1] or match[2] or match[3] or match[4]) and ansi_c(match[0]).isprintable()
         for match in _ANSI.finditer(text)
     )
+
+
+def replaced(text: str, mark: str, value: str) -> str:
+    """Puts a value in place of a mark, unless that makes the text very long."""
+    if not mark or text.count(mark) * len(value) > MAX_CHARACTERS:
+        return text
+    return text.replace(mark, value)
 
 
 def unescaped(text: str) -> str:
