@@ -22,6 +22,25 @@ _FILE_TOOLS: dict[str, tuple[str, Access, bool]] = {
     "Grep": ("path", Access.SEARCH, True),
 }
 _COMMAND_TOOLS = frozenset({"Bash", "Monitor", "PowerShell"})
+#: Tools whose input is said to a person, or to the agent itself.
+_TALK = frozenset(
+    [
+        "AskUserQuestion",
+        "EnterPlanMode",
+        "ExitPlanMode",
+        "ListAgents",
+        "ReportFindings",
+        "SendMessage",
+        "TaskCreate",
+        "TaskGet",
+        "TaskList",
+        "TaskStop",
+        "TaskUpdate",
+        "TodoWrite",
+    ]
+)
+#: What is written there to a model names nothing by itself: what an agent does of it is a call of its own.
+_TEXT_KEYS = frozenset(["prompt", "description", "message", "query"])
 _MAX_PATH_CHARACTERS = 4096
 _MAX_STRINGS = 512
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -59,6 +78,8 @@ def facts_of(event: HookEvent) -> Facts:
         _command(ledger, tool, event.tool_input.get("command"), cwd)
     elif tool == "WebFetch":
         _address(ledger, event.tool_input.get("url"))
+    elif tool == "WebSearch":
+        _domains(ledger, event.tool_input.get("allowed_domains"))
     elif tool.startswith("mcp__"):
         server, _, name = tool[5:].partition("__")
         _strings(ledger, event.tool_input, cwd)
@@ -66,6 +87,9 @@ def facts_of(event: HookEvent) -> Facts:
         found = event.tool_input.get("server")
         server = found[:256] if isinstance(found, str) else ""
         _strings(ledger, event.tool_input, cwd)
+    elif tool and tool not in _TALK:
+        # Agent, Skill, EnterWorktree, and tools that are yet to come.
+        _strings(ledger, {key: value for key, value in event.tool_input.items() if key not in _TEXT_KEYS}, cwd)
     reasons += [reason for reason in ledger.reasons if reason not in reasons]
     paths = tuple(ledger.paths.values())
     return Facts(
@@ -152,6 +176,13 @@ def _address(ledger: Ledger, url: object) -> None:
         ledger.reasons["url_too_long"] = None
         return
     ledger.url(url)
+
+
+def _domains(ledger: Ledger, domains: object) -> None:
+    """Notes the domains that a search is confined to."""
+    for domain in domains if isinstance(domains, list) else ():
+        if isinstance(domain, str) and domain.strip():
+            ledger.host(domain.strip()[:_MAX_PATH_CHARACTERS].partition("/")[0], url=domain)
 
 
 def _strings(ledger: Ledger, tool_input: dict[str, Any], cwd: str) -> None:

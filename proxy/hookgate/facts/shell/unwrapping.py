@@ -21,6 +21,7 @@ _NOTED = frozenset(["chroot", "nsenter", "unshare", "pkexec"])
 _NAMING = frozenset(
     ["strace", "ltrace", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh", "chroot", "nsenter"]
 )
+_CONTAINERS = frozenset(["docker", "podman", "nerdctl"])
 _TAKES_CODE = frozenset(["script", "flock"])
 _CODE = re.compile(r"^(?:-[a-z]*c|--command)$")
 _SPLIT = re.compile(r"^(?:-[0iv]*S|--split-string)")
@@ -59,19 +60,22 @@ def _inner(shell: Shell, program: str, wrapper: Wrapper, rest: list[Word]) -> li
 
 
 def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Word]) -> list[Word] | None:
+    if (
+        program == "coproc"
+        and (brace := next((at for at, word in enumerate(rest[:2]) if word.text == "{"), None)) is not None
+    ):
+        return rest[brace + 1 :] or None
     skip, at = wrapper.skip, 0
-    if rest[0].text == "compose" and program in ("docker", "podman", "nerdctl"):
+    if rest[0].text == "compose" and program in _CONTAINERS:
         skip += 1
     while at < len(rest):
         text = rest[at].text
         if program == "env" and _SPLIT.match(text):
             return _split(rest, at)
-        if program in _TAKES_CODE and _CODE.match(text) and at + 1 < len(rest):
-            return [Word("sh"), Word("-c"), rest[at + 1]]
-        if program == "coproc" and any(word.text == "{" for word in rest[:2]):
-            return rest[1 if text == "{" else 2 :] or None
-        if program == "start-stop-daemon" and text in ("-x", "--exec", "-a", "--startas"):
-            return rest[at + 1 :] or None
+        if (told := _told(program, text, rest[at + 1 :])) is not None:
+            return told or None
+        if not skip and program in _CONTAINERS:
+            break
         if text == "--":
             at += 1
             if not skip:
@@ -92,9 +96,18 @@ def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Wor
     return rest[at:] or None
 
 
+def _told(program: str, option: str, rest: list[Word]) -> list[Word] | None:
+    """Gives the command that an option of a wrapper begins; None where it is another option."""
+    if program in _TAKES_CODE and _CODE.match(option) and rest:
+        return [Word("sh"), Word("-c"), rest[0]]
+    if program == "start-stop-daemon" and option in ("-x", "--exec", "-a", "--startas"):
+        return rest
+    return None
+
+
 def _entrypoint(program: str, own: list[Word]) -> str:
     """Gives the program that a container is told to run in place of its own."""
-    if program not in ("docker", "podman", "nerdctl"):
+    if program not in _CONTAINERS:
         return ""
     for at, word in enumerate(own):
         if word.text == "--entrypoint" and at + 1 < len(own):
