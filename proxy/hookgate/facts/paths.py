@@ -12,7 +12,7 @@ from hookgate.facts.model import Access, PathFact
 _JS_SPACE = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _HOME = re.compile(r"^(?:/home/[^/]+|/Users/[^/]+|/root|/var/root|[A-Za-z]:/Users/[^/]+)(?=/|$)")
 #: Links of the system that lead out of the path that is written.
-_INDIRECT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?(?:root|cwd|fd|exe|map_files)(?:/|$)")
+_INDIRECT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?(?:root|cwd|fd|exe|map_files)(?:/|$)|^/dev/fd/\d")
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
 
 
@@ -94,7 +94,7 @@ def fact(
 ) -> PathFact:
     """Gives what is known of a path as written in a directory."""
     path = resolved((trimmed(written) if trim else written) or ".", cwd)
-    indirect = path.startswith("/proc/") and _INDIRECT.match(path) is not None
+    indirect = path.startswith(("/proc/", "/dev/fd/")) and _INDIRECT.match(path) is not None
     return PathFact(
         path,
         written,
