@@ -71,7 +71,7 @@ def folded(path: str) -> str:
 
 def is_below(path: str, directory: str) -> bool:
     """Whether a normalised path is the directory or lies below it."""
-    root = _root(directory)
+    root = _root(directory) if directory else None
     return root is not None and (path.startswith(root + "/") or path == root or not root)
 
 

@@ -30,19 +30,22 @@ class Call(msgspec.Struct, frozen=True):
     options: Options
     tags: frozenset[str]
     dynamic: bool
+    #: A word is longer than what is kept of it.
+    long: bool
     frame: Frame
 
 
 def call_of(program: str, words: list[Word], frame: Frame) -> Call:
     """Gives the call that words make."""
-    tags, dynamic, texts = NO_TAGS, words[0].dynamic, []
+    tags, dynamic, long, texts = NO_TAGS, words[0].dynamic, False, []
     rest = words[1:]
     for word in rest:
         texts.append(word.text)
+        long = long or len(word.text) > MAX_TEXT_CHARACTERS
         dynamic = dynamic or word.dynamic
         if word.tags:
             tags |= word.tags
-    return Call(program, words, rest, texts, options_of(program, rest), tags, dynamic, frame)
+    return Call(program, words, rest, texts, options_of(program, rest), tags, dynamic, long, frame)
 
 
 def program_of(text: str) -> str:
@@ -57,13 +60,13 @@ def program_of(text: str) -> str:
 
 def fact_of(call: Call, assigned: list[str], cwd: str) -> CommandFact:
     """Gives the fact about a call."""
-    operands = [word.text for word in call.options.operands[:MAX_ARGUMENTS]]
+    texts, operands = call.texts[:MAX_ARGUMENTS], [word.text for word in call.options.operands[:MAX_ARGUMENTS]]
     return CommandFact(
         call.program[:MAX_TEXT_CHARACTERS],
         call.words[0].text[:MAX_TEXT_CHARACTERS],
-        _cut(call.texts[:MAX_ARGUMENTS]),
+        _cut(texts) if call.long else tuple(texts),
         call.options.flags[:MAX_ARGUMENTS],
-        _cut(operands),
+        _cut(operands) if call.long else tuple(operands),
         operands[0].lower()[:64] if operands and call.program in SUBCOMMANDS else "",
         call.frame.wrappers,
         _cut(assigned[:_MAX_ASSIGNMENTS]) if assigned else (),
@@ -74,7 +77,4 @@ def fact_of(call: Call, assigned: list[str], cwd: str) -> CommandFact:
 
 
 def _cut(texts: list[str]) -> tuple[str, ...]:
-    for text in texts:
-        if len(text) > MAX_TEXT_CHARACTERS:
-            return tuple([text[:MAX_TEXT_CHARACTERS] for text in texts])
-    return tuple(texts)
+    return tuple([text[:MAX_TEXT_CHARACTERS] for text in texts])

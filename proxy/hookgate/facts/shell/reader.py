@@ -45,7 +45,7 @@ class CommandReader(Shell):
         if frame.nested > _MAX_NESTED:
             self.ledger.reasons["too_deep"] = None
             return NOTHING
-        source, depth, behind = self.source, self.depth, self.behind
+        source, letters, depth, behind = self.source, self.ascii, self.depth, self.behind
         try:
             if _OPENS_DEVICE.search(text):
                 # The grammar does not know `<>`.
@@ -53,6 +53,7 @@ class CommandReader(Shell):
             read = text.encode("utf-8", "replace")
             root = parse(read, self.budget)
             self.source, self.behind = read, []
+            self.ascii = text if len(read) == len(text) else ""
             flow = self.visit(root, frame)
             if root.has_error:
                 self._loosely(text, frame)
@@ -61,7 +62,7 @@ class CommandReader(Shell):
             self.ledger.reasons[str(error)] = None
             return NOTHING
         finally:
-            self.source, self.depth, self.behind = source, depth, behind
+            self.source, self.ascii, self.depth, self.behind = source, letters, depth, behind
 
     def visit(self, node: Node, frame: Frame) -> Flow:
         """Reads what stands at a node of the syntax tree."""

@@ -28,6 +28,8 @@ class Shell(ABC):
         self.budget = Budget()
         #: The text that is read, in UTF-8: the offsets of nodes are bytes.
         self.source = b""
+        #: The same as text, where bytes and letters are one; else empty.
+        self.ascii = ""
         #: How deep in the tree the node stands that is visited.
         self.depth = 0
         #: Values of variables; None where it is known only when it runs.
@@ -59,6 +61,8 @@ class Shell(ABC):
 
     def text(self, node: Node) -> str:
         """Gives what is written at a node."""
+        if self.ascii:
+            return self.ascii[node.start_byte : node.end_byte]
         return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
     def origin(self, path: str) -> frozenset[str]:

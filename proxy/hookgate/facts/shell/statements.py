@@ -105,13 +105,17 @@ def _command(shell: Shell, node: Node, frame: Frame) -> Flow:
     for child in node.named_children:
         kind = child.type
         if kind == "word":
-            _add(shell, child, words)
+            text = shell.text(child)
+            if "\\" in text or "{" in text:
+                _add(shell, text, words)
+            else:
+                words.append(Word(text, False, True))
         elif kind == "command_name":
             named = child.named_children
             if not named:
                 words.append(Word(shell.text(child)))
             elif named[0].type == "word":
-                _add(shell, named[0], words)
+                _add(shell, shell.text(named[0]), words)
             else:
                 words += words_of(shell, named[0], frame)
         elif kind == "variable_assignment" and not words:
@@ -137,9 +141,9 @@ def _command(shell: Shell, node: Node, frame: Frame) -> Flow:
     return result
 
 
-def _add(shell: Shell, node: Node, words: list[Word]) -> None:
+def _add(shell: Shell, text: str, words: list[Word]) -> None:
     """Adds a plain word, which braces may make several."""
-    word = Word(unescaped(shell.text(node)), False, True)
+    word = Word(unescaped(text), False, True)
     if "{" in word.text:
         words += multiplied(shell, word)
     else:
