@@ -70,7 +70,7 @@ class Pdp:
                 stderr=log,
                 env=self._environment,
             )
-        until(self._serving, seconds=20, what="the PDP to serve")
+        until(self._serving, seconds=60, what="the PDP to serve")
         return self
 
     def _serving(self) -> bool:

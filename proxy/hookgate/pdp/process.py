@@ -14,7 +14,8 @@ from hookgate.config.tree import Pdp
 from hookgate.errors import GateError
 from hookgate.pdp.channel import GrpcTransport
 
-_START_SECONDS = 20.0
+#: Reading the policies that ship takes some seconds of processor time, which a loaded machine gives slowly.
+_START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 
 
