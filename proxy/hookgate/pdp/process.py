@@ -17,6 +17,8 @@ from hookgate.pdp.channel import GrpcTransport
 #: Reading the policies that ship takes some seconds of processor time, which a loaded machine gives slowly.
 _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+#: More memory for less time in the garbage collector: under load, and while policies are read, which takes a third of the time then.
+TUNING = {"GOGC": "400", "CERBOS_RULE_TABLE_GC_PERCENT": "0"}
 
 
 class CerbosError(Exception):
@@ -64,7 +66,7 @@ class CerbosProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment | {"CERBOS_NO_TELEMETRY": "1", "GOGC": "400"},
+                env=environment | TUNING | {"CERBOS_NO_TELEMETRY": "1"},
                 # A terminal's Ctrl-C is for us; we end the PDP ourselves, after the last answer.
                 start_new_session=True,
             )
