@@ -201,6 +201,7 @@ INFO_LABELS: dict[str, tuple[str, ...]] = {
 #: Values of the metrics' labels.
 LABELS: dict[str, str] = {
     "source": "Where the [identity](identity.md) comes from, `none` where nobody could be made out.",
+    "verified": "`true` where something vouches for the user, else `false`.",
     "event": "The event's name; `unknown` if it is not in the [list](events.md#the-events), `none` if it could not be read.",
     "tool": "A tool of the client; `mcp:SERVER` for the first 50 MCP servers, then `mcp:other`; `other`; empty for an event "
     "without a tool.",
