@@ -70,38 +70,37 @@
 {{- toYaml (mustMergeOverwrite $c (deepCopy $v.config)) -}}
 {{- end -}}
 
-{{/* Cerbos's configuration. deploy/ has the same for other places, and a test compares them. */}}
+{{/* Cerbos's configuration: that of deploy/cerbos, with the pod's addresses and directories. */}}
 {{- define "hookgate.pdpConfig" -}}
 {{- $v := .Values -}}
-{{- $server := dict "grpcListenAddr" "unix:/run/cerbos/pdp/pdp.sock" "httpListenAddr" "unix:/run/cerbos/pdp/http.sock" "udsFileMode" "0660" -}}
-{{- $_ := set $server "advanced" (dict "grpc" (dict "maxRecvMsgSizeBytes" (int (default 4194304 (dig "pdp" "max_request_bytes" nil $v.config))))) -}}
-{{- if $v.pdp.metrics.enabled }}{{ $_ := set $server "httpListenAddr" (printf ":%d" (int $v.pdp.metrics.port)) }}{{ end -}}
-{{- if include "hookgate.reloads" . -}}
-{{- $_ := set $server "adminAPI" (dict "enabled" true "adminCredentials" (dict "username" "${CERBOS_ADMIN_USERNAME}" "passwordHash" "${CERBOS_ADMIN_PASSWORD_HASH}")) -}}
-{{- end -}}
-{{- $c := dict "server" $server "engine" (dict "strictEvaluation" true) "telemetry" (dict "disabled" true) "audit" (dict "enabled" false) -}}
 {{- $source := $v.policies.source -}}
+{{- $c := .Files.Get (printf "files/cerbos/%s.yaml" (ternary "disk" $source (eq $source "configMap"))) | fromYaml -}}
+{{- $_ := set $c.server "grpcListenAddr" "unix:/run/cerbos/pdp/pdp.sock" -}}
+{{- $_ := set $c.server "httpListenAddr" (ternary (printf ":%d" (int $v.pdp.metrics.port)) "unix:/run/cerbos/pdp/http.sock" $v.pdp.metrics.enabled) -}}
+{{- $_ := set $c.server.advanced.grpc "maxRecvMsgSizeBytes" (int (default $c.server.advanced.grpc.maxRecvMsgSizeBytes (dig "pdp" "max_request_bytes" nil $v.config))) -}}
+{{- if include "hookgate.reloads" . -}}
+{{- $_ := set $c.server "adminAPI" (dict "enabled" true "adminCredentials" (dict "username" "${CERBOS_ADMIN_USERNAME}" "passwordHash" "${CERBOS_ADMIN_PASSWORD_HASH}")) -}}
+{{- end -}}
 {{- if eq $source "configMap" -}}
-{{- $_ := set $c "storage" (dict "driver" "disk" "disk" (dict "directory" "/policies" "watchForChanges" false)) -}}
+{{- /* The PDP does not see a ConfigMap's swap: it is told. */ -}}
+{{- $_ := set $c.storage "disk" (dict "directory" "/policies" "watchForChanges" false) -}}
 {{- else if eq $source "git" -}}
-{{- with $v.policies.git -}}
-{{- $git := dict "protocol" .protocol "url" .url "branch" .branch "subDir" .subDir "checkoutDir" "/var/lib/cerbos/checkout" "updatePollInterval" .updatePollInterval "operationTimeout" "30s" -}}
-{{- if .existingSecret -}}
-{{- if eq .protocol "ssh" }}{{ $_ := set $git "ssh" (dict "user" "git" "privateKeyFile" "/etc/cerbos/git/ssh-privatekey") }}
+{{- $git := $c.storage.git -}}
+{{- range $key := list "protocol" "url" "branch" "subDir" "updatePollInterval" }}{{ $_ := set $git $key (get $v.policies.git $key) }}{{ end -}}
+{{- $_ := set $git "checkoutDir" "/var/lib/cerbos/checkout" -}}
+{{- if $v.policies.git.existingSecret -}}
+{{- if eq $v.policies.git.protocol "ssh" }}{{ $_ := set $git "ssh" (dict "user" "git" "privateKeyFile" "/etc/cerbos-git/ssh-privatekey") }}
 {{- else }}{{ $_ := set $git "https" (dict "username" "${GIT_USERNAME}" "password" "${GIT_PASSWORD}") }}{{ end -}}
 {{- end -}}
-{{- $_ := set $c "storage" (dict "driver" "git" "git" $git) -}}
-{{- end -}}
 {{- else if eq $source "blob" -}}
-{{- with $v.policies.blob -}}
-{{- $_ := set $c "storage" (dict "driver" "blob" "blob" (dict "bucket" .bucket "prefix" .prefix "workDir" "/var/lib/cerbos/work" "updatePollInterval" .updatePollInterval)) -}}
-{{- end -}}
+{{- range $key := list "bucket" "prefix" "updatePollInterval" }}{{ $_ := set $c.storage.blob $key (get $v.policies.blob $key) }}{{ end -}}
+{{- $_ := set $c.storage.blob "workDir" "/var/lib/cerbos/work" -}}
 {{- else -}}
-{{- $_ := set $c "hub" (dict "credentials" (dict "clientID" "${CERBOS_HUB_CLIENT_ID}" "clientSecret" "${CERBOS_HUB_CLIENT_SECRET}")) -}}
-{{- $_ := set $c "storage" (dict "driver" "hub" "hub" (dict "remote" (dict "deploymentID" $v.policies.hub.deploymentId "cacheDir" "/var/lib/cerbos/cache"))) -}}
+{{- $_ := set $c.storage.hub "remote" (dict "deploymentID" $v.policies.hub.deploymentId "cacheDir" "/var/lib/cerbos/cache") -}}
 {{- if $v.policies.hub.audit -}}
-{{- $mask := list "inputs[*].resource.attr.tool_input" "inputs[*].resource.attr.tool_response" "inputs[*].resource.attr.prompt" -}}
-{{- $_ := set $c "audit" (dict "enabled" true "backend" "hub" "accessLogsEnabled" false "decisionLogsEnabled" true "hub" (dict "storagePath" "/var/lib/cerbos/audit" "mask" (dict "checkResources" $mask))) -}}
+{{- $_ := set $c.audit.hub "storagePath" "/var/lib/cerbos/audit" -}}
+{{- else -}}
+{{- $_ := set $c "audit" (dict "enabled" false) -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml (mustMergeOverwrite $c (deepCopy $v.pdp.config)) -}}

@@ -157,7 +157,7 @@ volumeMounts:
   - {name: hookgate-policies, mountPath: /policies, readOnly: true}
   {{- end }}
   {{- if and (eq $v.policies.source "git") (eq $v.policies.git.protocol "ssh") }}
-  - {name: hookgate-git, mountPath: /etc/cerbos/git, readOnly: true}
+  - {name: hookgate-git, mountPath: /etc/cerbos-git, readOnly: true}
   {{- end }}
 {{- end -}}
 
@@ -231,7 +231,7 @@ ports:
   {{- end }}
   - {name: {{ ternary "hookgate-admin" "admin" .sidecar }}, containerPort: {{ .config.admin.port }}}
 startupProbe:
-  httpGet: {path: /readyz, port: {{ .config.admin.port }}}
+  httpGet: {path: /livez, port: {{ .config.admin.port }}}
   periodSeconds: {{ $v.probes.startup.periodSeconds }}
   timeoutSeconds: 3
   failureThreshold: {{ $v.probes.startup.failureThreshold }}

@@ -49,6 +49,12 @@
 {{- if le (float64 $v.preStopSeconds) (float64 (default 2 (dig "decision" "deadline_seconds" nil $config))) -}}
 {{- fail (printf "preStopSeconds: %v is not longer than a decision may take (config.decision.deadline_seconds)" $v.preStopSeconds) -}}
 {{- end -}}
+{{- if eq (dig "admin" "enabled" true $config) false -}}
+{{- fail "config.admin.enabled: false leaves the probes nobody to ask: take it out" -}}
+{{- end -}}
+{{- if and (include "hookgate.hasPdp" .) (ne $config.pdp.address "unix:/run/cerbos/pdp/pdp.sock") -}}
+{{- fail "config.pdp.address: the PDP beside Hookgate has its own: name another one in pdp.external.address" -}}
+{{- end -}}
 {{- $grace := int (include "hookgate.leastGrace" .) -}}
 {{- if and $v.terminationGracePeriodSeconds (lt (int $v.terminationGracePeriodSeconds) $grace) -}}
 {{- fail (printf "terminationGracePeriodSeconds: %v is less than preStopSeconds, server.grace_seconds and the last shipping take together: at least %d, or 0 for just that" $v.terminationGracePeriodSeconds $grace) -}}
