@@ -60,7 +60,7 @@ e2e: $(if $(filter no,$(CLIENT)),no-client,prepare) ## The tests with the real C
 
 prepare: venv cerbos client postgres ## Fetch all that the tests need, without running them
 
-tools: venv ## Fetch the programs that check what deploy/ holds: promtool, hadolint, kustomize, docker-compose
+tools: venv ## Fetch the programs that check what deploy/ and helm/ hold: promtool, hadolint, kustomize, docker-compose, helm
 	@PYTHONPATH=proxy:. $(PY) -m tests.support.fetched
 
 lock: ## Write the lock files again, with uv [UPGRADE=1 takes newer versions]

