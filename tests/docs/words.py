@@ -98,6 +98,8 @@ WHYS: dict[str, str] = {
 
 #: Log events by name.
 LOG_EVENTS: dict[str, str] = {
+    "policies_reloaded": "The PDP has read its policies again (`hookgate policies follow`). It says so of some broken ones, too: check them before.",
+    "policies_reload_failed": "The PDP has not taken changed policies, or can't be reached; the old rules are in force. It is asked again until it does.",
     "no_tls": "Hooks come without TLS, and the address is not loopback.",
     "tls_refused": "A TLS handshake failed, with the address and OpenSSL's reason; `untold` others were refused before without a line of "
     "their own.",
