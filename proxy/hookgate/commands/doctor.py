@@ -62,7 +62,7 @@ def doctor(
 
 def _probe(settings: Settings, project: Path) -> Probed | None:
     hook = settings.asking
-    if hook is None:
+    if hook is None or not hook.url:
         return None
     return probe(hook.url, settings.headers(hook), settings.env, harmless_hook(str(project.resolve())))
 

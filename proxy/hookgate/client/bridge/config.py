@@ -35,7 +35,9 @@ def load(path: str, owner: int = 0) -> BridgeConfig:
         raise BridgeError(f"{path}: give the configuration's absolute path")
     try:
         if exposed := exposure(path, owner):
-            raise BridgeError(f"{exposed}: others than root can write it; give it to root and take their right to write away")
+            raise BridgeError(
+                f"{exposed}: others than root can write it; give it to root and take their right to write away"
+            )
         with open(path, "rb") as stream:
             tree = json.loads(stream.read(_MAX_FILE_BYTES))
     except OSError as error:
@@ -54,7 +56,9 @@ def exposure(path: str, owner: int = 0) -> str:
     while True:
         found = os.stat(here)
         writable = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if found.st_uid not in (0, owner) or (writable and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX)):
+        if found.st_uid not in (0, owner) or (
+            writable and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX)
+        ):
             return here
         parent = os.path.dirname(here)
         if parent == here:
@@ -100,11 +104,18 @@ def _config(tree: Any, path: str) -> BridgeConfig:
     for name, value in texts.items():
         if not isinstance(value, str):
             raise BridgeError(f"{path}: {name}: expected a text")
-        if value and name != "url" and not os.path.isabs(value) and not (name == "token_file" and value.startswith("~/")):
+        if (
+            value
+            and name != "url"
+            and not os.path.isabs(value)
+            and not (name == "token_file" and value.startswith("~/"))
+        ):
             raise BridgeError(f"{path}: {name}: expected an absolute path")
     if not texts["url"].startswith(("http://", "https://")):
         raise BridgeError(f"{path}: url: expected an address that begins with http:// or https://")
-    return BridgeConfig(headers={name: _filled(value) for name, value in headers.items()}, timeout_seconds=timeout, **texts)
+    return BridgeConfig(
+        headers={name: _filled(value) for name, value in headers.items()}, timeout_seconds=timeout, **texts
+    )
 
 
 def _filled(value: str) -> str:

@@ -59,7 +59,7 @@ def _path(arguments: list[str]) -> str:
         return DEFAULT_PATH
     if arguments[0].startswith("--config="):
         arguments = ["--config", arguments[0].partition("=")[2], *arguments[1:]]
-    if len(arguments) != 2 or arguments[0] != "--config":  # noqa: PLR2004
+    if len(arguments) != 2 or arguments[0] != "--config":
         raise BridgeError("expected --config FILE and nothing else")
     return arguments[1]
 
