@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hookgate.client.settings import EVENTS, LEAST_CLIENT_VERSION, settings_for
+from hookgate.client.settings import EVENTS, LEAST_CLIENT_VERSION, can_block, settings_for
 from hookgate.config import load, parse
 from hookgate.config.tree import Config, Pdp
 from tests.docs import tables
@@ -69,9 +69,9 @@ def test_the_managed_settings_hold_the_hooks_and_nothing_goes_round_them() -> No
     settings = json.loads(tables.MANAGED_SETTINGS.read_text(encoding="utf-8"))
     assert settings["hooks"] == settings_for(tables.HOOK_URL)["hooks"]
     assert set(settings["hooks"]) == set(EVENTS)
-    for entries in settings["hooks"].values():
+    for event, entries in settings["hooks"].items():
         (hook,) = entries[0]["hooks"]
-        assert (entries[0]["matcher"], hook["onFailure"]) == ("*", "block")
+        assert (entries[0]["matcher"], hook.get("onFailure") == "block") == ("*", can_block(event))
         assert hook["url"].startswith("http://127.0.0.1:")
     assert settings["requiredMinimumVersion"] == LEAST_CLIENT_VERSION
     assert settings["allowManagedHooksOnly"] is True
