@@ -1,6 +1,7 @@
 """The real client takes what `hookgate settings` writes, and is held to it."""
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from tests.e2e.managed import manage
 from tests.e2e.model import Call, Model, turn
 from tests.e2e.session import Run
 from tests.e2e.trail import assert_recorded_once, decisions
+from tests.support.installed import installed
 from tests.support.pdp import Pdp
 from tests.support.service import ServiceProcess
 from tests.support.wait import until
@@ -264,3 +266,43 @@ def test_without_the_managed_environment_each_of_them_does(
     for names in (["CLAUDE_CODE_SHELL", "PATH"], ["SHELL"]):
         agent.start_and_run({name: agent.foreign[name] for name in names})
     assert agent.ran() == set(FOREIGN_CODE)
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if os.geteuid() != 0:
+        pytest.skip("the bridge takes its configuration from root alone")
+    return installed(tmp_path_factory.mktemp("installed"))
+
+
+def test_by_the_bridge_a_session_is_on_record_from_its_start_and_stopped_while_nobody_answers(
+    make_service: Callable[..., ServiceProcess], pdp: Pdp, space: Workspace, model: Model, python: Path
+) -> None:
+    service = make_service(pdp.address)
+    config = space.root / "hook.json"
+    plan = {
+        "url": service.url,
+        "bridge": {"everything": True, "events": ["SessionStart"], "python": str(python), "config": str(config)},
+    }
+    config.write_bytes(rendered("bridge", plan))
+    manage(space, {"managed-settings.json": rendered("json", plan)})
+    run = space.run(model.script(turn(TOUCH, NOT_TOUCH)), arguments=ALLOWED)
+    assert {"marker", "forbidden"} & set(space.made()) == {"marker"}
+    assert FORBIDDEN in run.tool_results["toolu_forbidden"]
+    assert_recorded_once(service, run, ran=["toolu_marker"], stopped=["toolu_forbidden"])
+    events = [record["event"] for record in decisions(service, run)]
+    assert "SessionStart" in events
+    assert "SessionEnd" in events
+
+    # A session's start can't be stopped, whatever a hook says; its calls can.
+    service.stop()
+    (space.project / "marker").unlink()
+    run = space.run(model.script(turn(TOUCH)), arguments=ALLOWED)
+    assert "marker" not in space.made()
+    started = next(
+        event
+        for event in run.events
+        if event.get("subtype") == "hook_response" and event["hook_event"] == "SessionStart"
+    )
+    assert (started["exit_code"], started["outcome"]) == (2, "error")
+    assert "Hookgate could not be asked" in started["stderr"]

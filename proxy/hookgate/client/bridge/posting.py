@@ -29,12 +29,16 @@ def answer_to(config: BridgeConfig, body: bytes, event: str) -> dict[str, Any]:
             )
             response = connection.getresponse()
             raw = response.read(_MAX_ANSWER_BYTES + 1)
+            # A read of so many bytes does not tell of an end before its time.
+            is_cut = bool(response.length) and len(raw) <= _MAX_ANSWER_BYTES
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise BridgeError(f"no answer: {_why(error)}") from None
     if response.status != http.client.OK:
         raise BridgeError(f"the answer has status {response.status}")
+    if is_cut:
+        raise BridgeError("the answer is cut off")
     if len(raw) > _MAX_ANSWER_BYTES:
         raise BridgeError("the answer is too long")
     try:
