@@ -111,7 +111,9 @@ class Chart:
             release = json.loads(done.stdout)
             self._known[key] = Rendered(
                 objects=[one for one in yaml.load_all(release["manifest"], _LOADER) if one],
-                tests=[one for hook in release.get("hooks", []) for one in yaml.load_all(hook["manifest"], _LOADER) if one],
+                tests=[
+                    one for hook in release.get("hooks", []) for one in yaml.load_all(hook["manifest"], _LOADER) if one
+                ],
                 notes=release["info"]["notes"],
             )
         return self._known[key]

@@ -51,9 +51,10 @@ def _strict(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     made = {key: _strict(value) for key, value in schema.items()}
-    if "properties" in schema and "additionalProperties" not in schema and isinstance(schema["properties"], dict):
-        if not schema.get("x-kubernetes-preserve-unknown-fields"):
-            made["additionalProperties"] = False
+    is_open = "additionalProperties" in schema or schema.get("x-kubernetes-preserve-unknown-fields")
+    # A field may itself be called `properties`.
+    if isinstance(schema.get("properties"), dict) and not is_open:
+        made["additionalProperties"] = False
     return made
 
 

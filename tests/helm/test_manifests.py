@@ -70,7 +70,8 @@ def test_a_package_renders_as_the_folder_does_and_holds_no_tests(chart: Chart, t
     done = chart.helm("package", CHART, "--destination", tmp_path)
     assert done.returncode == 0, done.stderr
     (package,) = tmp_path.glob("*.tgz")
-    names = set(tarfile.open(package).getnames())
+    with tarfile.open(package) as archive:
+        names = set(archive.getnames())
     assert {"hookgate/files/policies/pre_tool_use.yaml", "hookgate/files/rules.yaml"} <= names
     assert [name for name in names if name.startswith(("hookgate/ci", "hookgate/files/policies/tests"))] == []
     # A Secret of one's own: the other is made anew each time.

@@ -88,9 +88,7 @@ def schema() -> dict[str, Any]:
     for value in values():
         at = root
         for part in value.path[:-1]:
-            at = at["properties"].setdefault(
-                part, {"type": "object", "additionalProperties": False, "properties": {}}
-            )
+            at = at["properties"].setdefault(part, {"type": "object", "additionalProperties": False, "properties": {}})
         at["properties"][value.path[-1]] = {**_typed(value.type), "description": value.text}
     # Helm itself hands it to charts.
     root["properties"]["global"] = {"type": "object"}
