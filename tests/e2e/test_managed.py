@@ -16,6 +16,7 @@ from hookgate.client.forms import FORMS
 from hookgate.client.managed import EMPTIED
 from hookgate.client.plan import parse
 from hookgate.client.route import EXEMPTIONS, PROXY_VARIABLES
+from tests.e2e.binary import ClientVersion
 from tests.e2e.client import Workspace
 from tests.e2e.hooks import HookServer
 from tests.e2e.managed import manage
@@ -43,11 +44,21 @@ def pdp(cerbos: Path) -> Iterator[Pdp]:
 
 
 def rendered(form: str, tree: dict[str, Any]) -> bytes:
-    return FORMS[form].render(parse(tree), "")
+    """Gives a form of a plan, for the client of any version."""
+    hardening = {"minimum_version": "2.1.0"} | tree.get("hardening", {})
+    return FORMS[form].render(parse({**tree, "hardening": hardening}), "")
+
+
+def test_a_client_that_ignores_on_failure_does_not_start(
+    space: Workspace, model: Model, recorder: HookServer, version: ClientVersion
+) -> None:
+    manage(space, {"managed-settings.json": FORMS["json"].render(parse({"url": recorder.url}), "")})
+    run = space.run(model.script(turn(TOUCH)), arguments=ALLOWED)
+    assert (run.returncode == 0, space.made() == ["marker"]) == (version.obeys_on_failure,) * 2
 
 
 def test_the_file_for_linux_is_taken_and_nothing_of_the_users_or_the_projects_goes_round_it(
-    make_service: Callable[..., ServiceProcess], pdp: Pdp, space: Workspace, model: Model
+    make_service: Callable[..., ServiceProcess], pdp: Pdp, space: Workspace, model: Model, version: ClientVersion
 ) -> None:
     service = make_service(pdp.address)
     manage(space, {"managed-settings.json": rendered("json", {"url": service.url})})
@@ -92,8 +103,8 @@ def test_the_file_for_linux_is_taken_and_nothing_of_the_users_or_the_projects_go
     service.stop()
     manage(space, {"managed-settings.d/90-hookgate.json": rendered("drop-in", {"url": service.url})})
     (space.project / "marker").unlink()
-    run = space.run(model.script(turn(TOUCH)), arguments=ALLOWED)
-    assert "marker" not in space.made()
+    space.run(model.script(turn(TOUCH)), arguments=ALLOWED)
+    assert ("marker" in space.made()) is not version.obeys_on_failure
 
 
 def test_the_file_is_taken_by_the_command_line_too(
