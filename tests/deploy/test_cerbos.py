@@ -180,7 +180,11 @@ def test_the_decision_log_of_a_file_holds_the_planted_secret_which_is_why_it_is_
 @pytest.mark.parametrize("backend", ["file", "local", "kafka"])
 def test_cerbos_has_no_mask_but_the_hubs(cerbos: Path, place: Path, backend: str) -> None:
     tree = yaml.safe_load((FOLDER / "disk-audited.yaml").read_text())
-    own = {"file": {"path": "x"}, "local": {"storagePath": "x"}, "kafka": {"brokers": ["127.0.0.1:1"], "topic": "x"}}
+    own: dict[str, dict[str, Any]] = {
+        "file": {"path": "x"},
+        "local": {"storagePath": "x"},
+        "kafka": {"brokers": ["127.0.0.1:1"], "topic": "x"},
+    }
     tree["audit"] |= {"backend": backend, backend: {**own[backend], "mask": {"checkResources": ["inputs"]}}}
     (place / "pdp.yaml").write_text(yaml.safe_dump(tree))
     environment = {"RUNTIME_DIRECTORY": str(place), "POLICY_DIRECTORY": str(tables.ROOT / "policies")}

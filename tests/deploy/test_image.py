@@ -68,7 +68,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("image") / "hookgate"
     venv.create(place, with_pip=False)
     python = place / "bin" / "python"
-    told = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    told = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     packages = Path(subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip())
     (packages / "here.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT / 'proxy'}\n")
     launcher = place / "bin" / "hookgate"

@@ -18,6 +18,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -211,17 +212,16 @@ _ALL: dict[str, tuple[Callable[[], Fetched], Callable[[], bool]]] = {
     "promtool": (lambda: _prometheus_program("promtool"), lambda: _there("promtool", "debian/prometheus")),
     "prometheus": (lambda: _prometheus_program("prometheus"), lambda: _there("prometheus", "debian/prometheus")),
     "docker-compose": (_docker_compose, lambda: _there("", "debian/docker-compose")),
-    "systemd-analyze": (lambda: _systemd("systemd-analyze"), lambda: _there("systemd-analyze", "debian/systemd")),
-    "systemd-socket-activate": (
-        lambda: _systemd("systemd-socket-activate"),
-        lambda: _there("systemd-socket-activate", "debian/systemd"),
-    ),
     "helm": (lambda: _go_program("helm", HELM, "/cmd/helm"), lambda: _there("", f"helm/{HELM[1]}")),
     "crds": (_crds, lambda: _there("", f"crds/{_CRD_VERSIONS}")),
     "kustomize": (lambda: _go_program("kustomize", KUSTOMIZE), lambda: _there("", f"kustomize/{KUSTOMIZE[1]}")),
     "compose-spec": (_compose_schema, lambda: _there("", f"compose-spec/{COMPOSE_GO[1]}")),
     "hadolint": (_hadolint, lambda: _there("", f"hadolint/{HADOLINT[1]}")),
 }
+
+
+for _name in ("systemd-analyze", "systemd-socket-activate", "systemd-sysusers", "systemd-tmpfiles"):
+    _ALL[_name] = (partial(_systemd, _name), partial(lambda name: _there(name, "debian/systemd"), _name))
 
 
 def _there(on_path: str, folder: str) -> bool:
