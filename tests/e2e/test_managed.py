@@ -83,18 +83,10 @@ def test_the_file_for_linux_is_taken_and_nothing_of_the_users_or_the_projects_go
     assert FORBIDDEN in run.tool_results["toolu_forbidden"]
     assert_recorded_once(service, run, ran=["toolu_marker"], stopped=["toolu_forbidden"])
     recorded = {record["event"]: record for record in decisions(service, run)}
-    assert {
-        "InstructionsLoaded",
-        "UserPromptSubmit",
-        "PreToolUse",
-        "PostToolUse",
-        "PostToolBatch",
-        "Stop",
-        "SessionEnd",
-    } & set(recorded) >= {"UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolBatch", "Stop", "SessionEnd"}
+    assert {"UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolBatch", "Stop", "SessionEnd"} <= recorded.keys()
     assert {record["user"] for record in recorded.values()} == {"alex"}
     # Prompts are not switched off, whatever the command line says.
-    assert recorded["PreToolUse"]["permission_mode"] == "default"
+    assert recorded["PreToolUse"]["permission_mode"] != "bypassPermissions"
     said = str(model.requests(tag))
     assert "heron" in said
     assert "kingfisher" not in said

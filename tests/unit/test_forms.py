@@ -250,7 +250,9 @@ def test_doctor_reads_what_a_profile_forced_on_macos(tmp_path: Path, monkeypatch
     forced = tmp_path / "com.anthropic.claudecode.plist"
     forced.write_bytes(FORMS["plist"].render(Plan(), ""))
     monkeypatch.setattr("hookgate.client.reading.managed_preferences", lambda: [forced])
-    files = settings_files(tmp_path, {"HOME": str(tmp_path)}, tmp_path / "none")
+    (tmp_path / "managed-settings.json").write_text("{}")
+    # The file beside it does not count then.
+    files = settings_files(tmp_path, {"HOME": str(tmp_path)}, tmp_path)
     assert [file.path for file in files] == [forced]
     assert files[0].is_managed
     monkeypatch.undo()

@@ -228,6 +228,7 @@ HOLES: dict[str, tuple[dict[str, Any], Kind, str]] = {
     "proxies": ({"hardening": {"pin_environment": False}}, Kind.PROXY_NOT_PINNED, "hardening.pin_environment"),
     "shells": ({"hardening": {"pin_environment": False}}, Kind.SHELL_NOT_PINNED, "hardening.pin_environment"),
     "no PATH": ({"hardening": {"path": {"linux": ""}}}, Kind.SHELL_NOT_PINNED, "hardening.pin_environment"),
+    "no SHELL": ({"hardening": {"shell": {"linux": ""}}}, Kind.SHELL_NOT_PINNED, "hardening.pin_environment"),
     "TLS": ({"hardening": {"env": {"NODE_TLS_REJECT_UNAUTHORIZED": "0"}}}, Kind.TLS_UNCHECKED, "hardening.env"),
     "no rules": ({"deny": []}, Kind.MENTIONS_OPEN, "deny"),
     "a literal token": ({"headers": {"Authorization": "Bearer x"}}, Kind.SECRET_IN_HEADER, "headers"),

@@ -152,7 +152,9 @@ def _env(plan: Plan, platform: Platform) -> dict[str, str]:
         )
         if path[platform]:
             env["PATH"] = path[platform]
-        env["SHELL"] = shell[platform]
+        # One that is given as empty is left alone.
+        if hardening.shell.get(platform) != "":
+            env["SHELL"] = shell[platform]
         env |= dict.fromkeys(EMPTIED, "")
         env["NODE_TLS_REJECT_UNAUTHORIZED"] = "1"
         if plan.url.startswith("https:"):

@@ -110,10 +110,13 @@ def settings_files(project: Path, environ: Mapping[str, str], managed: Path | No
     managed = managed or managed_directory()
     home = Path(environ.get("HOME") or Path.home())
     user = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
+    # One managed source counts, the strongest that is there (so the client's documentation).
+    forced = [path for path in managed_preferences() if _is_there(path)][:1]
     places = [
-        *((Scope.MANAGED, path) for path in managed_preferences()),
-        (Scope.MANAGED, managed / MANAGED_FILE),
-        *((Scope.MANAGED, path) for path in _drop_ins(managed / "managed-settings.d")),
+        *(
+            (Scope.MANAGED, path)
+            for path in forced or [managed / MANAGED_FILE, *_drop_ins(managed / "managed-settings.d")]
+        ),
         (Scope.LOCAL, project / ".claude" / "settings.local.json"),
         (Scope.PROJECT, project / ".claude" / "settings.json"),
         (Scope.USER, user / "settings.json"),
