@@ -78,7 +78,7 @@ def test_what_is_mounted_is_there_and_what_is_there_is_mounted(rendered: Rendere
             paths = [mount["mountPath"] for mount in one.get("volumeMounts", [])]
             assert len(paths) == len(set(paths))
             for name in one.get("volumeMounts", []):
-                kind = next((v for v in pod["volumes"] if v["name"] == name["name"]), {})
+                kind: Manifest = next((v for v in pod["volumes"] if v["name"] == name["name"]), {})
                 # What is given is not to be written: only what is empty, or a claim.
                 assert name.get("readOnly", False) == ({"configMap", "secret", "projected"} & set(kind) != set())
 

@@ -67,7 +67,7 @@ def _typed(text: str) -> dict[str, Any]:
     if match := re.fullmatch(r"(int|number) (>=|>) (\d+)", text):
         bound = {">=": "minimum", ">": "exclusiveMinimum"}[match[2]]
         return {**_typed(match[1]), bound: int(match[3])}
-    return {
+    plain: dict[str, dict[str, Any]] = {
         "bool": {"type": "boolean"},
         "int": {"type": "integer"},
         "number": {"type": "number"},
@@ -79,7 +79,8 @@ def _typed(text: str) -> dict[str, Any]:
         "list of objects": {"type": "array", "items": {"type": "object"}},
         "map of strings": {"type": "object", "additionalProperties": {"type": "string"}},
         "settings": {"$ref": "#/$defs/Config"},
-    }[text]
+    }
+    return plain[text]
 
 
 def schema() -> dict[str, Any]:

@@ -25,7 +25,7 @@ def post(body):
     handlers = [urllib.request.ProxyHandler({})]
     if made := context():
         handlers.append(urllib.request.HTTPSHandler(context=made))
-    with urllib.request.build_opener(*handlers).open(request, timeout=15) as response:
+    with urllib.request.build_opener(*handlers).open(request, timeout=30) as response:
         return json.load(response)
 
 
