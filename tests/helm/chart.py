@@ -55,7 +55,8 @@ class Rendered:
     def sidecar(self) -> Manifest:
         """Gives the spec of an agent's pod with what the chart says must go into it."""
         part = yaml.load(self.one("ConfigMap", f"{RELEASE}-sidecar")["data"]["pod.yaml"], _LOADER)
-        agent = {"name": "agent", "image": "agent:1", "resources": {}}
+        settings = {"name": "hookgate-managed-settings", "mountPath": "/etc/claude-code", "readOnly": True}
+        agent = {"name": "agent", "image": "agent:1", "resources": {}, "volumeMounts": [settings]}
         return {"containers": [agent], **part}
 
     def pods(self) -> Iterator[Manifest]:

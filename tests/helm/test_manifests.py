@@ -84,6 +84,12 @@ def test_the_links_in_the_chart_are_in_git_and_stay_inside_the_repository() -> N
     root = CHART.parents[1]
     told = subprocess.run(["git", "ls-files", "--stage", "helm"], cwd=root, capture_output=True, text=True, check=True)
     links = [line.split("\t")[1] for line in told.stdout.splitlines() if line.startswith("120000 ")]
-    assert {Path(link).name for link in links} == {"policies", "cerbos", "rules.yaml", "dashboard.json"}
+    assert {Path(link).name for link in links} == {
+        "policies",
+        "cerbos",
+        "rules.yaml",
+        "dashboard.json",
+        "managed-settings.json",
+    }
     for link in links:
         assert (root / link).resolve(strict=True).is_relative_to(root)

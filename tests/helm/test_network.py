@@ -137,7 +137,7 @@ def test_the_notes_say_how_to_try_it_and_hold_the_sidecars_containers(chart: Cha
     rendered = chart.rendered(file("sidecar"))
     text = rendered.notes
     assert "http://127.0.0.1:3594/ext/claude" in text
-    shown = text.partition("Its containers and volumes:\n")[2].partition("The agent's container")[0]
+    shown = text.partition("Containers and volumes:\n")[2].partition("The agent's container")[0]
     pod = yaml.safe_load(rendered.one("ConfigMap", "hookgate-sidecar")["data"]["pod.yaml"])
     assert yaml.safe_load(shown) == pod
 

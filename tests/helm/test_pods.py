@@ -1,10 +1,15 @@
 """What the pods of each kind of set-up are: who runs in them, what they mount, how they begin and end."""
 
+import json
 import posixpath
+import re
 from typing import Any
 
+import yaml
+
+from tests.docs.tables import MANAGED_SETTINGS, ROOT
 from tests.helm.chart import CI, Chart, Manifest, Rendered, containers
-from tests.helm.values import CHART
+from tests.helm.values import CHART, VALUES
 
 FOREIGN = {"first", "beside", "agent"}
 
@@ -126,7 +131,10 @@ def test_the_pair_meets_on_a_socket_in_a_directory_that_is_the_pdps_alone(render
 def test_the_agent_reaches_nothing_of_the_sidecars(chart: Chart) -> None:
     pod = chart.rendered(file("sidecar")).sidecar()
     agent = containers(pod)["agent"]
-    assert not agent.get("volumeMounts")
+    # Its hooks, where it can't change them.
+    assert [one["name"] for one in agent["volumeMounts"]] == ["hookgate-managed-settings"]
+    assert agent["volumeMounts"][0]["readOnly"] is True
+    assert "hookgate-managed-settings" not in str([one["volumeMounts"] for one in own(pod).values()])
     assert "shareProcessNamespace" not in pod
     for name, one in own(pod).items():
         is_once = name == "hookgate-prepare"
@@ -171,7 +179,8 @@ def test_probes_ask_the_admin_listener_and_the_shipping_process(rendered: Render
             continue
         probes = {kind: found["hookgate"][f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
         assert {kind: probe["path"] for kind, probe in probes.items()} == {
-            "startup": "/livez",
+            # The agent begins when its hooks are answered.
+            "startup": "/readyz" if "agent" in containers(pod) else "/livez",
             "liveness": "/livez",
             "readiness": "/readyz",
         }
@@ -308,3 +317,29 @@ def test_no_secret_stands_in_a_manifest_but_in_a_secret(rendered: Rendered) -> N
             for variable in one.get("env", []):
                 if any(word in variable["name"] for word in ("PASSWORD", "SECRET", "TOKEN", "STORE_URL")):
                     assert set(variable["valueFrom"]) == {"secretKeyRef"}
+
+
+def test_the_sidecars_settings_are_the_managed_ones_with_its_url(chart: Chart) -> None:
+    store = {"store.type": "postgres", "store.postgres.existingSecret": "store", "sidecar.enabled": True}
+    for changes, url in (
+        ({}, "http://127.0.0.1:3594/ext/claude"),
+        ({"config": {"server": {"port": 4000, "path": "/hooks"}}}, "http://127.0.0.1:4000/hooks"),
+    ):
+        rendered = chart.rendered(changes={"kind": "None", **store, **changes})
+        text = rendered.one("ConfigMap", "hookgate-managed-settings")["data"]["managed-settings.json"]
+        shipped = MANAGED_SETTINGS.read_text(encoding="utf-8").replace("http://127.0.0.1:3594/ext/claude", url)
+        assert json.loads(text) == json.loads(shipped)
+        assert set(re.findall(r"http://127[^\"]*", text)) == {url}
+
+
+def test_image_and_chart_agree_on_users_and_programs() -> None:
+    text = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    security = yaml.safe_load(VALUES.read_text(encoding="utf-8"))["security"]
+    assert f"USER {security['hookgateUser']}:{security['group']}\n" in text
+    # `hookgate` and `python3` are found on PATH, where the containers' commands look.
+    assert "ENV PATH=/opt/hookgate/bin:" in text
+    assert "/opt/hookgate/bin/hookgate version" in text
+    kustomized = (ROOT / "deploy" / "kubernetes" / "base" / "pod.yaml").read_text(encoding="utf-8")
+    for name in ("hookgateUser", "pdpUser"):
+        assert f"runAsUser: {security[name]}\n" in kustomized
+    assert f"runAsGroup: {security['group']}\n" in kustomized

@@ -231,7 +231,8 @@ ports:
   {{- end }}
   - {name: {{ ternary "hookgate-admin" "admin" .sidecar }}, containerPort: {{ .config.admin.port }}}
 startupProbe:
-  httpGet: {path: /livez, port: {{ .config.admin.port }}}
+  # A sidecar is ready before the agent begins.
+  httpGet: {path: {{ ternary "/readyz" "/livez" .sidecar }}, port: {{ .config.admin.port }}}
   periodSeconds: {{ $v.probes.startup.periodSeconds }}
   timeoutSeconds: 3
   failureThreshold: {{ $v.probes.startup.failureThreshold }}
@@ -318,6 +319,10 @@ volumeMounts:
       - configMap:
           name: kube-root-ca.crt
           items: [{key: ca.crt, path: ca.crt}]
+{{- end }}
+{{- if .sidecar }}
+- name: hookgate-managed-settings
+  configMap: {name: {{ $full }}-managed-settings}
 {{- end }}
 {{- with $v.extraVolumes }}
 {{ toYaml . }}

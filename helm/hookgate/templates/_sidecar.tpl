@@ -13,3 +13,8 @@ initContainers:
 volumes:
   {{- include "hookgate.volumes" (dict "root" . "sidecar" true) | nindent 2 }}
 {{- end -}}
+
+{{- define "hookgate.sidecarUrl" -}}
+{{- $config := include "hookgate.config" (dict "root" . "sidecar" true) | fromYaml -}}
+http://127.0.0.1:{{ $config.server.port }}{{ default "/ext/claude" $config.server.path }}
+{{- end -}}
