@@ -16,6 +16,7 @@ from hookgate.config import ConfigError, load
 from tests.helm.chart import CI, Chart, Rendered, containers
 from tests.helm.pod import Pod
 from tests.helm.values import CHART
+from tests.integration.running import Running
 from tests.support.wait import until
 
 OWN = CHART / "ci" / "policies-values.yaml"
@@ -105,6 +106,18 @@ def test_the_sockets_are_the_pods_alone(gateway: Pod) -> None:
     assert gateway.mode("/var/lib/hookgate/audit") == "drwx------"
     (rendered_pdp,) = [one for one in gateway._spec["initContainers"] if one["name"] == "hookgate-pdp"]
     assert gateway.run("hookgate-pdp", rendered_pdp["livenessProbe"]["exec"]["command"]).returncode == 0
+
+
+def test_a_wrong_password_reloads_nothing_and_is_not_told(gateway: Pod) -> None:
+    wrong = {"CERBOS_ADMIN_USERNAME": "hookgate", "CERBOS_ADMIN_PASSWORD": "cerbosAdmin"}
+    place = ("--admin", gateway.inside("/run/cerbos/pdp/http.sock"))
+    following = Running("policies", "follow", gateway.inside("/policies"), *place, env=wrong)
+    try:
+        (line,) = following.until_said("policies_reload_failed", seconds=60)
+    finally:
+        following.end()
+    assert "incorrect credentials" in line
+    assert "cerbosAdmin" not in "".join(following.lines)
 
 
 def test_the_canarys_questions_are_answered_rightly_and_strictly(gateway: Pod) -> None:
