@@ -41,7 +41,7 @@ MENDS: dict[ErrorKind, str] = {
 }
 
 _NOTHING = "Nothing: the client takes no denial here."
-_NO_HTTP = "Nothing: the client does not send this event over http."
+_NO_HTTP = "Nothing: the client does not send this event over http; [`hookgate hook`](settings.md#sessionstart-setup-and-older-clients-hookgate-hook) does."
 _UNMEASURED = "Not measured."
 
 #: What the client does when it is told no, as measured (docs/client-measurements.md).

@@ -129,7 +129,10 @@ CHANGES: dict[str, tuple[Kind, Change]] = {
     ),
     "bypass": (Kind.BYPASS_ALLOWED, lambda s: s["permissions"].pop("disableBypassPermissionsMode")),
     "shell in skills": (Kind.SKILL_SHELL_ALLOWED, lambda s: s.update(disableSkillShellExecution=False)),
-    "a credential in a header": (Kind.SECRET_IN_HEADER, lambda s: each_hook(s, headers={"Authorization": "Bearer abc"})),
+    "a credential in a header": (
+        Kind.SECRET_IN_HEADER,
+        lambda s: each_hook(s, headers={"Authorization": "Bearer abc"}),
+    ),
     "no rule for mentions": (Kind.MENTIONS_OPEN, lambda s: s["permissions"].update(deny=["Bash(rm *)"])),
     "a bridge by a shell": (Kind.BRIDGE_EXPOSED, lambda s: bridged(s, command="hookgate hook")),
     "a bridge by a Python that heeds the environment": (

@@ -14,8 +14,10 @@ from hookgate.client.managed import EMPTIED, Platform, bridge_settings, managed_
 from hookgate.client.plan import SECRETS, Plan, parse, read
 from hookgate.client.reading import Scope, SettingsFile
 from hookgate.client.route import EXEMPTIONS, PROXY_VARIABLES
+from hookgate.commands.settings import line
 from hookgate.config import ConfigError
 from tests.conftest import ROOT
+from tests.docs.markdown import Page
 from tests.docs.tables import settings
 
 EXAMPLE = ROOT / "deploy" / "claude-code" / "hooks.yaml"
@@ -305,3 +307,15 @@ def test_names_of_variables_are_those_that_the_client_fills_in() -> None:
     for name in ("USER", "_A", "HOOKGATE_TOKEN_2"):
         assert parse({"identity": {"variable": name}}).identity.variable == name
         assert re.fullmatch(r"[A-Z_][A-Z0-9_]*", name)
+
+
+def test_the_plans_on_the_page_can_be_used_and_its_warning_is_the_one_that_is_told() -> None:
+    page = Page(ROOT / "docs" / "settings.md")
+    plans = [yaml.safe_load(block.text) for block in page.blocks if block.text.startswith("# hooks.yaml")]
+    assert len(plans) == 2
+    for plan in plans:
+        for team in ("", *plan.get("teams", {})):
+            parse(plan, team)
+    shown = next(block.text for block in page.blocks if block.text.startswith("hookgate: hole:")).strip()
+    (told,) = said({"hardening": {"managed_hooks_only": False}})
+    assert shown == line(told, Path("hooks.yaml"), "")

@@ -43,7 +43,7 @@ def settings(
             stop_with(f"--form {name}: expected one of {', '.join(FORMS)}")
     found = advice(made, Platform.LINUX)
     for one in found:
-        typer.echo(_line(one, plan, team), err=True)
+        typer.echo(line(one, plan, team), err=True)
     if strict and any(one.severity is Severity.HOLE for one in found):
         stop_with("--strict: nothing was written")
     if out is None:
@@ -66,6 +66,7 @@ def _write(out: Path, name: str, plan: Plan, team: str) -> None:
     typer.echo(f"{path}  ({form.use})")
 
 
-def _line(one: Advice, plan: Path | None, team: str) -> str:
+def line(one: Advice, plan: Path | None, team: str) -> str:
+    """Gives the line that tells of what is left open."""
     place = f"{plan or 'defaults'}: {f'teams.{team}: ' if team else ''}{one.key}"
     return f"hookgate: {one.severity.value}: {place}: {one.meaning} {one.mend}"
