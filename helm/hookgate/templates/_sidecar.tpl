@@ -59,15 +59,13 @@ spec:
     resourceRules:
       - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
   mutations:
-    {{- range $place := list "/spec/initContainers" "/spec/volumes" "/spec/containers/0/volumeMounts" }}
-    - patchType: JSONPatch
-      jsonPatch:
-        expression: >-
-          has(object{{ $place | replace "/0/" "[0]." | replace "/" "." }}) ? [] : [JSONPatch{op: "add", path: {{ $place | quote }}, value: []}]
-    {{- end }}
+    # One patch: between two of them an API server forgets lists that are empty.
     - patchType: JSONPatch
       jsonPatch:
         expression: |-
+          {{- range $place := list "/spec/initContainers" "/spec/volumes" "/spec/containers/0/volumeMounts" }}
+          (has(object{{ $place | replace "/0/" "[0]." | replace "/" "." }}) ? [] : [JSONPatch{op: "add", path: {{ $place | quote }}, value: []}]) +
+          {{- end }}
           [
             {{- range $i, $container := $pod.initContainers }}
             JSONPatch{op: "add", path: "/spec/initContainers/{{ $i }}", value: {{ include "hookgate.cel" (dict "value" $container "type" "Object.spec.initContainers") }}},
