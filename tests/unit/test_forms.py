@@ -210,7 +210,7 @@ def test_ansible_puts_each_systems_settings_where_its_client_reads_them() -> Non
     class Loader(yaml.SafeLoader):
         """Reads the tag as text."""
 
-    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    Loader.add_constructor("!unsafe", lambda _, node: node.value)
     tasks = yaml.load(raw, Loader)
     assert [set(task) - {"name", "when"} for task in tasks] == [
         {"ansible.builtin.file"},
