@@ -23,11 +23,12 @@ from tests.conftest import payload
 from tests.docs import tables
 from tests.support.bucket import Bucket
 from tests.support.service import ServiceProcess
+from tests.support.small import small_policies
 from tests.support.wait import until
 
 FOLDER = tables.ROOT / "deploy" / "cerbos"
 NAMES = sorted(path.name for path in FOLDER.glob("*.yaml"))
-START_SECONDS = 15
+START_SECONDS = 60
 PLANTED = "planted-value-that-no-log-may-hold"
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -92,7 +93,7 @@ def test_the_pdp_with_a_directory_serves_the_shipped_policies_strictly(start: St
 
 def test_the_pdp_with_a_repository_serves_what_is_committed_there(start: Start, place: Path) -> None:
     repository = place / "repository"
-    shutil.copytree(tables.ROOT / "policies", repository / "policies")
+    small_policies(repository / "policies")
     for arguments in (
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "."],
@@ -104,7 +105,7 @@ def test_the_pdp_with_a_repository_serves_what_is_committed_there(start: Start, 
 
 
 def test_the_pdp_with_a_bucket_serves_what_lies_there(start: Start, place: Path) -> None:
-    shutil.copytree(tables.ROOT / "policies", place / "bucket" / "policies")
+    small_policies(place / "bucket" / "policies")
     bucket = Bucket(place / "bucket")
     try:
         start("blob.yaml", POLICY_BUCKET=bucket.url, AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none")
@@ -145,9 +146,7 @@ def test_the_configurations_agree_but_for_storage_and_audit() -> None:
 
 def _asked(start: Start, place: Path, make_service: Callable[..., ServiceProcess], *options: str) -> dict[str, Any]:
     """Has calls with a planted value decided by the PDP of disk-audited.yaml; gives the last one's record."""
-    policies = place / "policies"
-    shutil.copytree(tables.ROOT / "policies", policies)
-    start("disk-audited.yaml", *options, POLICY_DIRECTORY=str(policies))
+    start("disk-audited.yaml", *options, POLICY_DIRECTORY=str(small_policies(place / "policies")))
     until((place / "run" / "pdp.sock").exists, seconds=START_SECONDS, what="the PDP's socket")
     service = make_service(f"unix:{place}/run/pdp.sock")
     service.post(payload("UserPromptSubmit", prompt=f"use {PLANTED}"))

@@ -12,10 +12,12 @@ import pytest
 import yaml
 
 from hookgate.recorded import recorded
+from tests.conftest import payload
 from tests.docs import tables
 from tests.support.fetched import wanted
 from tests.support.prometheus import Prometheus
 from tests.support.service import ServiceProcess
+from tests.support.small import small_policies
 from tests.support.wait import free_port, until
 
 DASHBOARD = tables.ROOT / "deploy" / "grafana" / "hookgate.json"
@@ -60,7 +62,7 @@ def watched(cerbos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 "server": {"grpcListenAddr": f"unix:{place}/pdp.sock", "httpListenAddr": http},
                 "engine": {"strictEvaluation": True},
                 "telemetry": {"disabled": True},
-                "storage": {"driver": "disk", "disk": {"directory": str(tables.ROOT / "policies")}},
+                "storage": {"driver": "disk", "disk": {"directory": str(small_policies(place / "policies"))}},
             }
         )
     )
@@ -73,28 +75,30 @@ def watched(cerbos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         RULES,
     )
     try:
-        until((place / "pdp.sock").exists, seconds=20, what="the PDP's socket")
+        until((place / "pdp.sock").exists, seconds=60, what="the PDP's socket")
         service.start()
         prometheus.start()
-        until(lambda: prometheus.query("min(up) == 1"), seconds=20, what="a first scrape of both")
+        until(lambda: prometheus.query("min(up) == 1"), seconds=60, what="a first scrape of both")
+        service.post(payload("PreToolUse.Bash", tool_input={"command": "rm -rf /"}))
         for user in ("alex", "kim"):
             for one in recorded():
                 service.post(one.body, {"X-Claude-User": user})
         service.post(b"{")
-        count = len(recorded()) * 2 + 1
+        count = len(recorded()) * 2 + 2
         until(
             lambda: (
                 prometheus.query(f"sum(hookgate_decisions_total) == {count}")
                 and prometheus.query('hookgate:hook_duration_seconds:p99_5m{event="PreToolUse"} > 0')
             ),
-            seconds=20,
+            seconds=60,
             what="the load to be seen and recorded",
         )
         exposed = service.get("/metrics")[1]
         yield prometheus, exposed, _scraped(http)
     finally:
         prometheus.stop()
-        service.remove()
+        if service.process is not None:
+            service.remove()
         pdp.kill()
         pdp.wait()
 

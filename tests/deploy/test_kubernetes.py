@@ -15,6 +15,7 @@ from tests.docs import tables
 from tests.helm.kinds import VERSIONS, Kinds
 from tests.support.fetched import wanted
 from tests.support.service import ServiceProcess
+from tests.support.small import small_policies
 from tests.support.wait import until
 
 FOLDER = tables.ROOT / "deploy" / "kubernetes"
@@ -142,7 +143,7 @@ def test_the_rendered_pair_answers_a_hook_as_in_the_pod(
     objects: list[dict[str, Any]], cerbos: Path, place: Path, make_service: Callable[..., ServiceProcess]
 ) -> None:
     repository = place / "repository"
-    shutil.copytree(tables.ROOT / "policies", repository / "policies")
+    small_policies(repository / "policies")
     for words in (
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "."],
@@ -164,7 +165,7 @@ def test_the_rendered_pair_answers_a_hook_as_in_the_pod(
     with (place / "log").open("wb") as log:
         process = subprocess.Popen([cerbos, *arguments], env=environment, stdout=log, stderr=log)
     try:
-        until(socket.exists, seconds=20, what="the PDP's socket")
+        until(socket.exists, seconds=60, what="the PDP's socket")
         config = yaml.safe_load(data(objects, "hookgate-")["hookgate.yaml"])
         address = config["pdp"].pop("address")
         assert address.removeprefix("unix:") == str(socket).removeprefix(str(place))

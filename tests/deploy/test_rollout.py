@@ -20,7 +20,7 @@ from tests.support.wait import free_port, until
 
 PAGE = Page(tables.ROOT / "docs" / "rollout.md")
 #: A policy's edit is noticed within some seconds, on a busy machine in more.
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from tests.docs import tables
 from tests.support import confined
 from tests.support.fetched import wanted
 from tests.support.service import ServiceProcess
+from tests.support.small import small_policies
 from tests.support.wait import free_port, until
 
 SYSTEMD = tables.ROOT / "deploy" / "systemd"
@@ -166,7 +167,7 @@ def test_both_programs_decide_and_record_under_the_confinement_of_their_units(
     of_hookgate, of_cerbos = allowed("hookgate.service"), allowed("cerbos.service")
     assert settings("hookgate.service")["MemoryDenyWriteExecute"] == ["yes"]
     _can_confine(of_hookgate)
-    environment = {"RUNTIME_DIRECTORY": str(place), "POLICY_DIRECTORY": str(tables.ROOT / "policies")}
+    environment = {"RUNTIME_DIRECTORY": str(place), "POLICY_DIRECTORY": str(small_policies(place / "policies"))}
     command = [sys.executable, confined.__file__, str(of_cerbos), str(cerbos), "server"]
     with (place / "log").open("wb") as log:
         pdp = subprocess.Popen(
@@ -179,15 +180,16 @@ def test_both_programs_decide_and_record_under_the_confinement_of_their_units(
         program=(confined.__file__, str(of_hookgate), sys.executable, "-m", "hookgate"),
     )
     try:
-        until((place / "pdp.sock").exists, seconds=20, what="the PDP's socket")
+        until((place / "pdp.sock").exists, seconds=60, what="the PDP's socket")
         service.start()
         denied = service.post(payload("PreToolUse.Bash", tool_input={"command": "rm -rf /"}))
         assert denied["hookSpecificOutput"]["permissionDecision"] == "deny"
         assert service.records()[-1]["outcome"] == "deny"
-        until(lambda: service.metric("hookgate_ship_shipped_total") >= 1, seconds=20, what="the record in the store")
+        until(lambda: service.metric("hookgate_ship_shipped_total") >= 1, seconds=60, what="the record in the store")
         assert "internal" not in {line.split('"event": "')[-1].split('"')[0] for line in service.log().splitlines()}
     finally:
-        service.remove()
+        if service.process is not None:
+            service.remove()
         pdp.kill()
         pdp.wait()
 
@@ -207,14 +209,14 @@ def test_a_hook_that_comes_before_hookgate_waits_in_systemds_hands_and_is_answer
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        until(lambda: "Listening on" in (place / "log").read_text(), seconds=20, what="the port")
+        until(lambda: "Listening on" in (place / "log").read_text(), seconds=60, what="the port")
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/ext/claude",
             data=b'{"hook_event_name":"PreToolUse","tool_name":"Bash","tool_input":{"command":"ls"},"session_id":"s"}',
             headers={"Content-Type": "application/json"},
         )
         # Nobody serves yet: the connection itself starts Hookgate.
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             assert b'"permissionDecision":"deny"' in response.read()
     finally:
         process.terminate()

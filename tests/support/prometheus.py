@@ -45,7 +45,7 @@ class Prometheus:
         ]
         with (self.directory / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory)
-        until(self._is_ready, seconds=30, what="Prometheus to be ready")
+        until(self._is_ready, seconds=60, what="Prometheus to be ready")
         return self
 
     def _is_ready(self) -> bool:
