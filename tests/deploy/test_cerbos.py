@@ -22,6 +22,7 @@ from hookgate.pdp.findings import CanaryState
 from tests.conftest import payload
 from tests.docs import tables
 from tests.support.bucket import Bucket
+from tests.support.hub import Hub
 from tests.support.service import ServiceProcess
 from tests.support.small import small_policies
 from tests.support.wait import until
@@ -174,6 +175,47 @@ def test_the_decision_log_of_a_file_holds_the_planted_secret_which_is_why_it_is_
         lambda: log.exists() and log.read_text().count(record["call_id"]) > 1, seconds=START_SECONDS, what="both lines"
     )
     assert log.read_text().count(PLANTED) >= 3
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """What stands in for Cerbos Hub."""
+    made = Hub()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("masked", [True, False], ids=["as it ships", "without the mask"])
+def test_what_the_hub_is_sent_holds_the_planted_secret_only_without_the_mask(
+    masked: bool, hub: Hub, cerbos: Path, place: Path, make_service: Callable[..., ServiceProcess]
+) -> None:
+    tree = yaml.safe_load((FOLDER / "hub.yaml").read_text())
+    # The policies come from here, and it is sent sooner; what is logged and masked stays as it is.
+    tree["storage"] = {"driver": "disk", "disk": {"directory": str(small_policies(place / "policies"))}}
+    tree["hub"]["connection"] = {"apiEndpoint": hub.url}
+    tree["audit"]["hub"] |= {"ingest": {"minFlushInterval": "2s"}, "advanced": {"flushInterval": "3s"}}
+    if not masked:
+        del tree["audit"]["hub"]["mask"]
+    (place / "pdp.yaml").write_text(yaml.safe_dump(tree))
+    names = {"RUNTIME_DIRECTORY": str(place), "STATE_DIRECTORY": str(place), "CACHE_DIRECTORY": str(place)}
+    names |= {"CERBOS_HUB_CLIENT_ID": "id", "CERBOS_HUB_CLIENT_SECRET": "secret", "HOME": str(place)}
+    with (place / "log").open("wb") as log:
+        pdp = subprocess.Popen([cerbos, "server", f"--config={place / 'pdp.yaml'}"], env=names, stdout=log, stderr=log)
+    try:
+        until((place / "pdp.sock").exists, seconds=START_SECONDS, what="the PDP's socket")
+        service = make_service(f"unix:{place}/pdp.sock")
+        service.post(payload("UserPromptSubmit", prompt=f"use {PLANTED}"))
+        service.post(payload("PostToolUse.Bash", tool_response={"stdout": PLANTED}))
+        service.post(payload("PreToolUse.Bash", tool_input={"command": f"rm -rf / {PLANTED}"}))
+        record = service.records()[-1]
+        until(lambda: record["call_id"].encode() in hub.taken, seconds=START_SECONDS, what="the Hub to have the call")
+        # Who, which event and which policy are there; what the agent did is not.
+        assert b"PreToolUse" in hub.taken
+        assert (PLANTED.encode() in hub.taken) is not masked
+        assert (b"destroys work" in hub.taken) is not masked
+    finally:
+        pdp.kill()
+        pdp.wait()
 
 
 @pytest.mark.parametrize("backend", ["file", "local", "kafka"])
