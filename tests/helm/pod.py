@@ -107,7 +107,9 @@ class Pod:
             if "value" in variable:
                 found[variable["name"]] = variable["value"]
             elif reference := variable["valueFrom"].get("secretKeyRef"):
-                data = self._rendered.one("Secret", reference["name"])["data"]
+                made = {one["metadata"]["name"]: one["data"] for one in self._rendered.all("Secret")}
+                # One of the user's holds whatever it holds.
+                data = made.get(reference["name"], {reference["key"]: base64.b64encode(b"theirs").decode()})
                 found[variable["name"]] = base64.b64decode(data[reference["key"]]).decode()
         if name == "hookgate":
             found |= {
@@ -140,18 +142,20 @@ class Pod:
                 done = self.run(one["name"])
                 assert done.returncode == 0, done.stderr
                 continue
-            self._begin(one["name"])
+            self.begin(one["name"])
             if probe := one.get("startupProbe", {}).get("exec"):
                 until(partial(self._passes, one["name"], probe["command"]), seconds=60, what=one["name"])
         for one in self._spec["containers"]:
             if one["name"] != "agent":
-                self._begin(one["name"])
+                self.begin(one["name"])
         return self
 
-    def _begin(self, name: str) -> None:
+    def begin(self, name: str, **variables: str) -> None:
+        """Starts a container; `variables` are laid over its own."""
         with (self.root / f"{name}.log").open("ab") as log:
+            environment = {**self.environment(name), **variables}
             self._running[name] = subprocess.Popen(
-                self.command(name), env=self.environment(name), cwd=self.root, stdout=log, stderr=log
+                self.command(name), env=environment, cwd=self.root, stdout=log, stderr=log
             )
 
     def _passes(self, name: str, words: list[str]) -> bool:

@@ -28,18 +28,25 @@ def test_services_policies_and_monitors_pick_the_pods_and_ports_that_are_there(c
         if not (rendered.all("StatefulSet") or rendered.all("Deployment")):
             continue
         labels = rendered.workload()["spec"]["template"]["metadata"]["labels"]
-        ports = {port["name"] for one in containers(rendered.gateway()).values() for port in one.get("ports", [])}
+        pod = rendered.gateway()
+        numbers = {
+            port["name"]: port["containerPort"] for one in containers(pod).values() for port in one.get("ports", [])
+        }
+        ports = set(numbers)
+        main = {port["name"] for one in pod["containers"] for port in one.get("ports", [])}
+        # Not everything finds the named ports of native sidecars: those are told by number.
+        reached = main | {numbers[name] for name in ports - main}
         services = rendered.all("Service")
         for service in services:
             assert matches(service["spec"]["selector"], labels)
-            assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+            assert {port["targetPort"] for port in service["spec"]["ports"]} <= reached
         for kind in ("PodDisruptionBudget", "NetworkPolicy"):
             for one in rendered.all(kind):
                 selector = one["spec"].get("selector") or one["spec"]["podSelector"]
                 assert matches(selector["matchLabels"], labels)
                 seen.add(kind)
         for policy in rendered.all("NetworkPolicy"):
-            assert {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]} == ports
+            assert {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]} == reached
         for monitor in rendered.all("ServiceMonitor"):
             (found,) = [
                 one

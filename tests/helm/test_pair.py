@@ -223,3 +223,15 @@ def test_the_pdp_starts_with_policies_from_git(
     pod = make(rendered, rendered.gateway()).start()
     until(lambda: answers(pod, "/readyz"), seconds=60, what="the pod to be ready")
     assert smoke(pod, rendered).stdout.splitlines()[0].startswith("allowed: as it should be")
+
+
+def test_the_pdp_asks_the_hub_for_the_deployment(
+    chart: Chart, make: Callable[[Rendered, Any], Pod], cerbos: Path
+) -> None:
+    rendered = chart.rendered(CHART / "ci" / "hub-values.yaml", {"pdp.logLevel": "info"})
+    pod = make(rendered, rendered.gateway())
+    assert pod.run("hookgate-prepare").returncode == 0
+    # There is no Hub here: what can be seen is that its configuration is taken, and who is asked for what.
+    pod.begin("hookgate-pdp", HTTPS_PROXY="http://127.0.0.1:1")
+    until(lambda: "deployment:ABCDEFGHIJKL" in pod.log("hookgate-pdp"), seconds=60, what="the Hub's turn")
+    assert '"message":"Extending audit log","backend":"hub"' in pod.log("hookgate-pdp")
