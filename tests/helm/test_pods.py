@@ -332,6 +332,14 @@ def test_the_sidecars_settings_are_the_managed_ones_with_its_url(chart: Chart) -
         assert set(re.findall(r"http://127[^\"]*", text)) == {url}
 
 
+def test_a_repository_by_ssh_is_known_by_its_key(chart: Chart) -> None:
+    pod = chart.rendered(file("git-ssh")).gateway()
+    pdp = containers(pod)["hookgate-pdp"]
+    (mount,) = [one["mountPath"] for one in pdp["volumeMounts"] if one["name"] == "hookgate-git"]
+    assert {"name": "SSH_KNOWN_HOSTS", "value": f"{mount}/known_hosts"} in pdp["env"]
+    assert chart.rendered(file("git-ssh")).pdp()["storage"]["git"]["ssh"]["privateKeyFile"] == f"{mount}/ssh-privatekey"
+
+
 def test_image_and_chart_agree_on_users_and_programs() -> None:
     text = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
     security = yaml.safe_load(VALUES.read_text(encoding="utf-8"))["security"]

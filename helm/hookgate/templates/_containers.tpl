@@ -116,6 +116,9 @@ env:
   - name: GIT_PASSWORD
     valueFrom: {secretKeyRef: {name: {{ $v.policies.git.existingSecret }}, key: password}}
   {{- end }}
+  {{- if and (eq $v.policies.source "git") (eq $v.policies.git.protocol "ssh") }}
+  - {name: SSH_KNOWN_HOSTS, value: /etc/cerbos-git/known_hosts}
+  {{- end }}
   {{- if eq $v.policies.source "hub" }}
   - name: CERBOS_HUB_CLIENT_ID
     valueFrom: {secretKeyRef: {name: {{ $v.policies.hub.existingSecret }}, key: clientId}}

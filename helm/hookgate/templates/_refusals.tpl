@@ -33,7 +33,7 @@
 {{- end -}}
 {{- if include "hookgate.hasPdp" . -}}
 {{- if and (eq $v.policies.source "git") (not $v.policies.git.url) }}{{ fail "policies.source: git needs policies.git.url" }}{{ end -}}
-{{- if and (eq $v.policies.source "git") (eq $v.policies.git.protocol "ssh") (not $v.policies.git.existingSecret) }}{{ fail "policies.git.protocol: ssh needs policies.git.existingSecret with `ssh-privatekey`" }}{{ end -}}
+{{- if and (eq $v.policies.source "git") (eq $v.policies.git.protocol "ssh") (not $v.policies.git.existingSecret) }}{{ fail "policies.git.protocol: ssh needs policies.git.existingSecret with `ssh-privatekey` and `known_hosts`" }}{{ end -}}
 {{- if and (eq $v.policies.source "blob") (not $v.policies.blob.bucket) }}{{ fail "policies.source: blob needs policies.blob.bucket" }}{{ end -}}
 {{- if and (eq $v.policies.source "hub") (not $v.policies.hub.deploymentId) }}{{ fail "policies.source: hub needs policies.hub.deploymentId" }}{{ end -}}
 {{- if and (eq $v.policies.source "hub") (not $v.policies.hub.existingSecret) }}{{ fail "policies.source: hub needs policies.hub.existingSecret with `clientId` and `clientSecret`" }}{{ end -}}
