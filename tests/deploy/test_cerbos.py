@@ -32,6 +32,9 @@ NAMES = sorted(path.name for path in FOLDER.glob("*.yaml"))
 START_SECONDS = 60
 PLANTED = "planted-value-that-no-log-may-hold"
 
+#: A PDP that has just started on a busy machine takes its time for the first answers.
+PATIENT = {"decision": {"deadline_seconds": 20}}
+
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -149,11 +152,13 @@ def _asked(start: Start, place: Path, make_service: Callable[..., ServiceProcess
     """Has calls with a planted value decided by the PDP of disk-audited.yaml; gives the last one's record."""
     start("disk-audited.yaml", *options, POLICY_DIRECTORY=str(small_policies(place / "policies")))
     until((place / "run" / "pdp.sock").exists, seconds=START_SECONDS, what="the PDP's socket")
-    service = make_service(f"unix:{place}/run/pdp.sock")
+    service = make_service(f"unix:{place}/run/pdp.sock", PATIENT)
     service.post(payload("UserPromptSubmit", prompt=f"use {PLANTED}"))
     service.post(payload("PostToolUse.Bash", tool_response={"stdout": PLANTED}))
     service.post(payload("PreToolUse.Bash", tool_input={"command": f"echo {PLANTED}"}))
-    return service.records()[-1]
+    record = service.records()[-1]
+    assert record["call_id"], record
+    return record
 
 
 def test_a_planted_secret_is_not_in_the_access_log_but_the_call_id_of_the_record_is(
@@ -203,11 +208,12 @@ def test_what_the_hub_is_sent_holds_the_planted_secret_only_without_the_mask(
         pdp = subprocess.Popen([cerbos, "server", f"--config={place / 'pdp.yaml'}"], env=names, stdout=log, stderr=log)
     try:
         until((place / "pdp.sock").exists, seconds=START_SECONDS, what="the PDP's socket")
-        service = make_service(f"unix:{place}/pdp.sock")
+        service = make_service(f"unix:{place}/pdp.sock", PATIENT)
         service.post(payload("UserPromptSubmit", prompt=f"use {PLANTED}"))
         service.post(payload("PostToolUse.Bash", tool_response={"stdout": PLANTED}))
         service.post(payload("PreToolUse.Bash", tool_input={"command": f"rm -rf / {PLANTED}"}))
         record = service.records()[-1]
+        assert record["call_id"], record
         until(lambda: record["call_id"].encode() in hub.taken, seconds=START_SECONDS, what="the Hub to have the call")
         # Who, which event and which policy are there; what the agent did is not.
         assert b"PreToolUse" in hub.taken

@@ -171,6 +171,7 @@ def test_the_rendered_pair_answers_a_hook_as_in_the_pod(
         assert address.removeprefix("unix:") == str(socket).removeprefix(str(place))
         # The store of the cluster is not here; ports and the journal's place are the test's own.
         config["audit"] = {"shippers": []}
+        config["decision"] = {"deadline_seconds": 20}
         assert hookgate["args"] == ["serve", "--config", "/etc/hookgate/hookgate.yaml"]
         service = make_service(f"unix:{socket}", config)
         denied = service.post(payload("PreToolUse.Bash", tool_input={"command": "rm -rf /"}))

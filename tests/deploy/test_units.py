@@ -176,7 +176,11 @@ def test_both_programs_decide_and_record_under_the_confinement_of_their_units(
     service = ServiceProcess(
         f"unix:{place}/pdp.sock",
         # The shipping process, the store and the look at who calls, too.
-        {"audit": {"shippers": [{"type": "sqlite"}]}, "identity": {"sources": [{"type": "peer"}, {"type": "headers"}]}},
+        {
+            "audit": {"shippers": [{"type": "sqlite"}]},
+            "identity": {"sources": [{"type": "peer"}, {"type": "headers"}]},
+            "decision": {"deadline_seconds": 20},
+        },
         program=(confined.__file__, str(of_hookgate), sys.executable, "-m", "hookgate"),
     )
     try:
