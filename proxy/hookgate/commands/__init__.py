@@ -3,7 +3,22 @@
 import typer
 
 from hookgate import __version__
-from hookgate.commands import audit, check, config, demo, dev, doctor, facts, fetch, policies, serve, ship, token
+from hookgate.commands import (
+    audit,
+    check,
+    config,
+    demo,
+    dev,
+    doctor,
+    facts,
+    fetch,
+    hook,
+    policies,
+    serve,
+    settings,
+    ship,
+    token,
+)
 
 app = typer.Typer(
     name="hookgate",
@@ -17,6 +32,8 @@ app.command()(ship.ship)
 app.command()(dev.dev)
 app.command()(demo.demo)
 app.command()(check.check)
+app.command()(settings.settings)
+app.command()(hook.hook)
 app.command()(doctor.doctor)
 app.command()(facts.facts)
 app.command()(fetch.fetch)

@@ -25,6 +25,7 @@ class Tally:
         metrics.decisions.labels(event, labels.tool(record.tool), record.outcome, record.mode).inc()
         metrics.hook_seconds.labels(event).observe(record.total_seconds)
         metrics.identities.labels(record.source or "none").inc()
+        metrics.principals.see(record.user, verified=record.verified)
         if record.claimed_user:
             metrics.claims_contradicted.inc()
         if record.pdp_seconds:
