@@ -3,7 +3,21 @@
 import typer
 
 from hookgate import __version__
-from hookgate.commands import audit, check, config, demo, dev, doctor, facts, fetch, policies, serve, ship, token
+from hookgate.commands import (
+    audit,
+    check,
+    config,
+    console,
+    demo,
+    dev,
+    doctor,
+    facts,
+    fetch,
+    policies,
+    serve,
+    ship,
+    token,
+)
 
 app = typer.Typer(
     name="hookgate",
@@ -14,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(ship.ship)
+app.command()(console.console)
 app.command()(dev.dev)
 app.command()(demo.demo)
 app.command()(check.check)
