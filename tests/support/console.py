@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -45,7 +47,9 @@ def records(count: int) -> list[dict[str, Any]]:
             changes: dict[str, Any] = {"time": written(made), "host": "hookgate-1"}
             if one["outcome"] == "deny" and one["event"] == "PreToolUse":
                 changes["outputs"] = [{"source": RULE, "value": {"reason": one["reason"]}}]
-                changes["dropped"] = [{"source": RULE, "field": "colour", "why": "unknown_field"}] if day == 1 else []
+                changes["dropped"] = (
+                    [{"source": RULE, "field": "colour", "why": "unknown_field"}] if day == DAYS - 2 else []
+                )
             found.append(one | changes)
     return [*found, *session(now - timedelta(minutes=9))]
 
@@ -137,7 +141,10 @@ def journal(directory: Path, found: Iterable[dict[str, Any]]) -> None:
         await asyncio.gather(*(opened.append(json.dumps(one).encode() + b"\n") for one in found))
         await opened.close(timeout_seconds=10)
 
-    asyncio.run(write())
+    # On a thread of its own: in this one the browser's driver may have an event loop running.
+    thread = threading.Thread(target=lambda: asyncio.run(write()))
+    thread.start()
+    thread.join()
 
 
 class ConsoleProcess:
@@ -165,7 +172,7 @@ class ConsoleProcess:
         """The journal's directory."""
         return self.directory / "audit"
 
-    def start(self) -> "ConsoleProcess":
+    def start(self, *, waits: bool = True) -> "ConsoleProcess":
         """Starts it, and waits until it answers."""
         (self.directory / "hookgate.yaml").write_text(yaml.safe_dump(self.settings))
         with (self.directory / "log").open("ab") as log:
@@ -176,7 +183,8 @@ class ConsoleProcess:
                 stdout=log,
                 stderr=log,
             )
-        until(self._answers, seconds=30, what="the console to answer")
+        if waits:
+            until(self._answers, seconds=30, what="the console to answer")
         return self
 
     def stored(self, count: int) -> None:
@@ -193,10 +201,7 @@ class ConsoleProcess:
 
     def notes(self) -> list[dict[str, Any]]:
         """Gives the looks that wait for a service to record them, oldest first."""
-        found = []
-        for path in sorted((self.audit / "notes").glob("*.json")):
-            found.append(json.loads(path.read_bytes()))
-        return found
+        return [json.loads(path.read_bytes()) for path in sorted((self.audit / "notes").glob("*.json"))]
 
     def stop(self) -> None:
         """Ends it."""

@@ -14,7 +14,7 @@ from hookgate.console.visitor import WHOLE_SECONDS, Role
 _LOGIN_COOKIE = "hookgate_login"
 _LOGIN_SECONDS = 600
 #: Whom the link lets in: it lies where only this machine's user can read it.
-_LINK_USER = "this machine's user"
+_LINK_USER = "local user"
 _MOST_TOKEN_CHARACTERS = 4096
 
 
