@@ -18,7 +18,7 @@ DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call 
 	$(if $(call given,OBSERVE),--observe) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench eval soak e2e prepare lock clean clean-cache venv cerbos client postgres no-client
+.PHONY: help run demo test lint format bench eval soak e2e prepare lock clean clean-cache venv cerbos client postgres chromium no-client
 
 help: ## Say what there is
 	@echo "Hookgate puts a Cerbos policy decision in front of every tool call of Claude Code."
@@ -58,7 +58,7 @@ soak: prepare ## The long form of the tests [CLIENT=no]
 e2e: $(if $(filter no,$(CLIENT)),no-client,prepare) ## The tests with the real Claude Code [CLIENT=VERSION]
 	@exec $(PY) -m pytest -m "e2e and not soak" $(ARGS)
 
-prepare: venv cerbos client postgres ## Fetch all that the tests need, without running them
+prepare: venv cerbos client postgres chromium ## Fetch all that the tests need, without running them
 
 lock: ## Write the lock files again, with uv [UPGRADE=1 takes newer versions]
 	@UPGRADE="$(UPGRADE)" .ci/lock
@@ -85,6 +85,9 @@ endif
 
 postgres: venv
 	@$(PY) -m hookgate fetch postgres >/dev/null
+
+chromium:
+	@.ci/chromium
 
 no-client:
 	@echo "hookgate: make e2e is the tests with the real client: CLIENT=no leaves nothing of it" >&2; exit 1

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -93,6 +93,8 @@ def open_page(browser: Browser, console: ConsoleProcess, let_in: Any) -> Iterato
     assert not faults
 
 
-def _lacking(error: NoBrowserError) -> Any:
+def _lacking(error: NoBrowserError) -> NoReturn:
     message = f"{error}; without it the pages are not tested"
-    pytest.fail(message) if os.environ.get("HOOKGATE_REQUIRE") == "all" else pytest.skip(message)
+    if os.environ.get("HOOKGATE_REQUIRE") == "all":
+        pytest.fail(message)
+    pytest.skip(message)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import violations
 from tests.support.console import MARKUP, SESSION, ConsoleProcess, decision, journal
@@ -33,7 +33,15 @@ PAGES = {
 
 def ids(page: Page) -> list[str]:
     """Gives the ids of the rows that a page shows."""
-    return page.locator(".records tbody tr").evaluate_all("rows => rows.map(row => row.dataset.id)")
+    found: list[str] = page.locator(".records tbody tr").evaluate_all("rows => rows.map(row => row.dataset.id)")
+    return found
+
+
+def left(place: Locator) -> float:
+    """Gives where something begins, in pixels."""
+    box = place.first.bounding_box()
+    assert box is not None
+    return box["x"] + float(place.first.evaluate("one => parseFloat(getComputedStyle(one).paddingLeft)"))
 
 
 def query(page: Page) -> dict[str, list[str]]:
@@ -169,7 +177,7 @@ def test_a_session_is_told_from_prompt_to_end_with_subagents_indented(open_page:
     inner = page.locator(".timeline .sub .what")
     assert inner.count() == 3
     outer = page.locator(".timeline .step:not(.sub) .what").first
-    assert (inner.first.bounding_box() or {})["x"] > (outer.bounding_box() or {})["x"] + 20
+    assert left(inner) > left(outer) + 20
     expect(page.locator(".timeline .step").nth(1).locator(".how")).to_contain_text("failed")
 
 

@@ -66,7 +66,9 @@ async def show(request: web.Request) -> web.Response:
 async def verify(request: web.Request) -> web.Response:
     """Begins a verification, unless one is under way."""
     surroundings, visitor = _auditor(request)
-    await surroundings.looks.note("console_taken", visitor.user, remote_of(request), {"what": "verification"})
+    await surroundings.looks.note(
+        "console_taken", {"user": visitor.user, "remote": remote_of(request), "what": "verification", "asked": {}}
+    )
     job: Job | None
     try:
         job = surroundings.jobs.begin(
@@ -95,7 +97,9 @@ async def report(request: web.Request) -> web.Response:
     arguments, faults = _arguments(given)
     job: Job | None = None
     if not faults:
-        await surroundings.looks.note("console_taken", visitor.user, remote_of(request), {"what": "report", **given})
+        await surroundings.looks.note(
+            "console_taken", {"user": visitor.user, "remote": remote_of(request), "what": "report", "asked": given}
+        )
         where = ["--directory", str(surroundings.directory), "--schema", surroundings.schema]
         try:
             job = surroundings.jobs.begin(
@@ -124,7 +128,9 @@ async def report_file(request: web.Request) -> web.StreamResponse:
     job = surroundings.jobs.of("report", request.match_info["name"])
     if job is None or job.path is None or job.state != "done" or not job.path.is_file():
         raise web.HTTPNotFound
-    await surroundings.looks.note("console_taken", visitor.user, remote_of(request), {"what": "report_file"})
+    await surroundings.looks.note(
+        "console_taken", {"user": visitor.user, "remote": remote_of(request), "what": "report_file", "asked": {}}
+    )
     name = f"hookgate-report-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{job.path.suffix}"
     return web.FileResponse(
         job.path,

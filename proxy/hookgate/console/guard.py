@@ -161,7 +161,9 @@ async def by_token(request: web.Request, text: str = "") -> Visitor | None:
     try:
         found = await tokens.find(named, Connection(remote=remote_of(request)))
     except GateError as error:
-        await around(request).looks.note("console_refused", "", remote_of(request), {"why": error.detail})
+        await around(request).looks.note(
+            "console_refused", {"user": "", "remote": remote_of(request), "why": error.detail}
+        )
         return None
     role = role_among(found.roles) if found is not None else None
     if found is None or role is None:

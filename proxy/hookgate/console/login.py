@@ -45,7 +45,9 @@ def _page(request: web.Request, fault: str = "", status: int = 200) -> web.Respo
 async def _by_link(request: web.Request) -> web.StreamResponse:
     surroundings = around(request)
     if surroundings.link is None or not surroundings.link.use(request.query["link"]):
-        await surroundings.looks.note("console_refused", "", remote_of(request), {"why": "link not valid"})
+        await surroundings.looks.note(
+            "console_refused", {"user": "", "remote": remote_of(request), "why": "link not valid"}
+        )
         return _page(
             request, "This link has been used, or is another start's. `hookgate console` prints one that counts.", 403
         )
@@ -112,7 +114,9 @@ async def logout(request: web.Request) -> web.StreamResponse:
     """Ends the session."""
     surroundings, visitor = around(request), request[VISITOR]
     surroundings.sessions.end(request.cookies.get(COOKIE, ""))
-    await surroundings.looks.note("console_logout", visitor.user, remote_of(request), {"by": visitor.by})
+    await surroundings.looks.note(
+        "console_logout", {"user": visitor.user, "remote": remote_of(request), "by": visitor.by}
+    )
     answer = web.HTTPSeeOther("/login")
     answer.del_cookie(COOKIE)
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
@@ -120,13 +124,15 @@ async def logout(request: web.Request) -> web.StreamResponse:
 
 
 async def _refused(request: web.Request, why: str, status: int, user: str = "") -> web.Response:
-    await around(request).looks.note("console_refused", user, remote_of(request), {"why": why})
+    await around(request).looks.note("console_refused", {"user": user, "remote": remote_of(request), "why": why})
     return _page(request, f"You could not be let in: {why}.", status)
 
 
 async def _let_in(request: web.Request, user: str, role: Role, by: str, back: str) -> web.StreamResponse:
     surroundings = around(request)
-    await surroundings.looks.note("console_login", user, remote_of(request), {"role": role.value, "by": by})
+    await surroundings.looks.note(
+        "console_login", {"user": user, "remote": remote_of(request), "role": role.value, "by": by}
+    )
     cookie = surroundings.sessions.begin(user, role, by)
     answer = web.HTTPSeeOther(back)
     answer.set_cookie(

@@ -24,15 +24,23 @@ class Looks:
 
     async def viewed(self, visitor: Visitor, remote: str, page: str, asked: dict[str, Any], rows: int) -> None:
         """Notes that somebody is shown so many records. Raises UnrecordedError."""
-        detail = {"page": page, "asked": asked, "records": rows}
         await self.note(
-            "console_viewed", visitor.user, remote, {**detail, "role": visitor.role.value, "by": visitor.by}
+            "console_viewed",
+            {
+                "user": visitor.user,
+                "role": visitor.role.value,
+                "by": visitor.by,
+                "remote": remote,
+                "page": page,
+                "asked": asked,
+                "records": rows,
+            },
         )
 
-    async def note(self, kind: str, user: str, remote: str, detail: dict[str, Any]) -> None:
+    async def note(self, kind: str, detail: dict[str, Any]) -> None:
         """Leaves one. Raises UnrecordedError."""
         try:
-            left = await self._worker(self._notes.note, kind, {"user": user, "remote": remote, **detail})
+            left = await self._worker(self._notes.note, kind, detail)
         except OSError as error:
             raise UnrecordedError(f"the look could not be noted: {error.strerror}") from None
         if not left:
