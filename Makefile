@@ -14,6 +14,10 @@ ifeq ($(CLIENT),no)
 WITHOUT_CLIENT := and not e2e
 endif
 
+# Tests share servers by file; most of their time is waiting for processes.
+WORKERS := $(or $(call given,WORKERS),2)
+SHARED_OUT := -n $(WORKERS) --dist loadfile
+
 DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call given,PORT),--port "$(PORT)") \
 	$(if $(call given,OBSERVE),--observe) $(ARGS)
 
@@ -33,8 +37,8 @@ run: venv ## The PDP, Hookgate and policies/ on this machine [POLICIES=DIR PORT=
 demo: venv ## Post three recorded calls to what `make run` started
 	@exec $(PY) -m hookgate demo $(ARGS)
 
-test: prepare ## All tests but the long ones [CLIENT=VERSION, CLIENT=no]
-	@exec $(PY) -m pytest -m "not soak $(WITHOUT_CLIENT)" $(ARGS)
+test: prepare ## All tests but the long ones [CLIENT=VERSION, CLIENT=no, WORKERS=N]
+	@exec $(PY) -m pytest $(SHARED_OUT) -m "not soak $(WITHOUT_CLIENT)" $(ARGS)
 
 lint: venv ## Style, types, and which room may import which
 	$(PY) -m ruff check $(CODE)

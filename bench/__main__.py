@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import records, report, rooms
+from bench import facts, records, report, rooms
 from bench import store as stores
 from bench.environment import environment
 from bench.grid import Grid, PageError, put, show
@@ -60,7 +60,8 @@ def main(
             result = run(plan, step=step)
     except WrongAnswerError as error:
         stop(f"a wrong answer: {error}")
-    tell("bench", report.overview(plan, result), report.details(plan, result), report.notes(here, plan, result), page)
+    details = [*report.details(plan, result), facts.grid(facts.run(seconds=plan.seconds))]
+    tell("bench", report.overview(plan, result), details, report.notes(here, plan, result), page)
     if json is not None:
         json.write_bytes(report.as_json(here, plan, result))
 
@@ -78,6 +79,20 @@ def of_rooms(
     tell("rooms", [rooms.grid(found)], [], rooms.notes(here), page)
     if json is not None:
         json.write_bytes(rooms.as_json(here, found))
+
+
+@app.command("facts")
+def of_facts(
+    seconds: Annotated[float, typer.Option(min=0.001, help="For each length.")] = 1.0,
+    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write the table into this page, as into docs/facts.md.")] = None,
+) -> None:
+    """Measure the reading of command lines."""
+    here = environment()
+    found = facts.run(seconds=seconds)
+    tell("facts", [facts.grid(found)], [], facts.notes(here), page)
+    if json is not None:
+        json.write_bytes(facts.as_json(here, found))
 
 
 @app.command("records")

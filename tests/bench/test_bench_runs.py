@@ -35,7 +35,15 @@ def test_a_short_benchmark_finishes_and_shows_each_payload_and_each_way(cerbos: 
     assert done.returncode == 0, done.stderr
     for payload in payloads():
         assert payload.title in done.stdout
-    for shown in ("PDP, HTTP", "PDP, gRPC, grpcio", "Hookgate", "without its journal", "aiohttp alone", "Memory, MB"):
+    for shown in (
+        "PDP, HTTP",
+        "PDP, gRPC, grpcio",
+        "Hookgate",
+        "without its journal",
+        "aiohttp alone",
+        "Memory, MB",
+        "Facts of a command line",
+    ):
         assert shown in done.stdout
     assert "From the command to ready" in done.stdout
     assert "What the journal adds to the median at one caller: Bash call, 0.5 KB " in " ".join(done.stdout.split())
@@ -116,3 +124,12 @@ def test_a_window_counts_neither_the_warm_up_nor_what_comes_after() -> None:
     assert window.taken_seconds == [0.25, 0.5, 1.5]
     assert window.elapsed_seconds == 1.5
     assert marks == [0, 3]
+
+
+def test_the_reading_of_command_lines_is_measured_and_written_into_a_page(tmp_path: Path) -> None:
+    results, page = tmp_path / "facts.json", tmp_path / "page.md"
+    page.write_text("before\n<!-- facts: begin -->\nold\n<!-- facts: end -->\nafter\n")
+    done = _bench("facts", "--seconds", "0.01", "--json", str(results), "--page", str(page))
+    assert done.returncode == 0, done.stderr
+    assert "| length | median | slowest | a line |" in page.read_text()
+    assert [reading["lines"] for reading in json.loads(results.read_text())["readings"]] == [1, 20, 100, 200]
