@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bench import console as consoles
 from bench import facts, records, report, rooms
 from bench import store as stores
 from bench.environment import environment
@@ -132,6 +133,18 @@ def of_store(
     tell("store", [stores.grid(result)], [], stores.notes(here, result), page)
     if json is not None:
         json.write_bytes(stores.as_json(here, result))
+
+
+@app.command("console")
+def of_console(
+    store: Annotated[Path, typer.Option(help="A store that `python -m bench store --keep` has made.")],
+    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+) -> None:
+    """Measure how long the pages over a store take until their first byte."""
+    if not store.exists():
+        stop(f"{store}: no store there: make one with `python -m bench store --keep --file {store}`")
+    result = consoles.run(store)
+    tell("console", [consoles.grid(result)], [], consoles.notes(environment()), page)
 
 
 def tell(name: str, overview: list[Grid], details: list[Grid], notes: list[str], page: Path | None) -> None:

@@ -46,7 +46,12 @@ class Development:
         self.temporary.mkdir()
         arguments = ("--policies", str(self.policies), "--state", str(self.state), "--port", "0", "--admin-port", "0")
         self.running = Running(
-            "dev", *arguments, *options, env={"TMPDIR": str(self.temporary), "NO_PROXY": "intra.net", **(env or {})}
+            "dev",
+            *arguments,
+            "--console-port",
+            "0",
+            *options,
+            env={"TMPDIR": str(self.temporary), "NO_PROXY": "intra.net", **(env or {})},
         )
         self.running.until_said("Ctrl-C ends it")
         welcome = self.running.until_said("Hookgate decides at")[0]

@@ -241,4 +241,5 @@ def get(url: str, **headers: str) -> tuple[int, dict[str, str], str]:
         with urllib.request.build_opener(Still).open(request, timeout=20) as answer:
             return answer.status, dict(answer.headers), answer.read().decode()
     except urllib.error.HTTPError as error:
-        return error.code, dict(error.headers), error.read().decode()
+        with error:
+            return error.code, dict(error.headers), error.read().decode()

@@ -28,6 +28,7 @@ PARTS = {
             "effect",
             "policy",
             "policy_version",
+            "asked_scope",
             "scope",
             "reason",
             "error",

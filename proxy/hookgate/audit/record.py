@@ -141,6 +141,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     policy: str = ""
     #: The policy version that was asked for.
     policy_version: str = ""
+    #: The scope that was asked for; the one that matched may be a wider one.
+    asked_scope: str = ""
     #: The scope that matched.
     scope: str = ""
     #: Every output of every rule that fired, with its rule, their long strings cut.

@@ -28,9 +28,9 @@ class Looks:
             "console_viewed",
             {
                 "user": visitor.user,
+                "remote": remote,
                 "role": visitor.role.value,
                 "by": visitor.by,
-                "remote": remote,
                 "page": page,
                 "asked": asked,
                 "records": rows,

@@ -42,9 +42,9 @@ class NoteWriter:
     """Leaves notes, some a minute: a sink that refuses everything must not fill the journal. Not for use by two threads at
     once."""
 
-    def __init__(self, directory: Path, *, most_a_minute: int = MAX_A_MINUTE) -> None:
+    def __init__(self, directory: Path, *, most_a_minute: int = 0) -> None:
         self._directory = directory / DIRECTORY
-        self._most_a_minute = most_a_minute
+        self._most_a_minute = most_a_minute or MAX_A_MINUTE
         self._left_out = 0
         self._minute, self._written = 0.0, 0
 
