@@ -106,6 +106,11 @@ class TestWelcome:
         assert development.running.until_said("protects nothing from you")
         assert "canary: ok" in development.running.until_said("Policies: ")[0]
 
+    def test_prints_a_link_to_the_pages_that_lets_in(self, development: Development) -> None:
+        link = development.running.until_said("Pages:")[0].split()[-1]
+        with urllib.request.build_opener(urllib.request.HTTPCookieProcessor()).open(link, timeout=10) as page:
+            assert "<h1>Overview</h1>" in page.read().decode()
+
     def test_writes_settings_that_the_client_obeys(self, development: Development) -> None:
         settings = json.loads((development.state / "settings.json").read_text())
         assert settings.keys() == {"env", "hooks"}

@@ -175,7 +175,7 @@ async def _bears(request: web.Request, csrf: str) -> bool:
     given = request.headers.get("X-CSRF-Token", "")
     if not given and request.content_type == "application/x-www-form-urlencoded":
         given = str((await request.post()).get("csrf", ""))
-    return hmac.compare_digest(given.encode(), csrf.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), csrf.encode())
 
 
 def _to_login(request: web.Request) -> web.StreamResponse:

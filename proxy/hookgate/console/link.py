@@ -38,7 +38,7 @@ class Link:
 
     def use(self, token: str) -> bool:
         """Whether it is the link's token, which is then used up. Raises OSError where no other can be made."""
-        if not self._token or not hmac.compare_digest(token.encode(), self._token.encode()):
+        if not self._token or not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._token.encode()):
             return False
         self._token = ""
         self.make()

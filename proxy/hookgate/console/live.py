@@ -17,8 +17,8 @@ from hookgate.console.surroundings import around, remote_of, visitor_of
 _FIRST_ROWS, _ROWS_AT_ONCE = 30, 100
 _EVERY_SECONDS, _SILENT_SECONDS = 1.0, 15.0
 _MOST_STREAMS = 16
-#: A look that goes on is noted again.
-_NOTED_SECONDS = 900.0
+#: A look that goes on is noted again; and who looks is asked again who they are, as the browser comes back by itself.
+_NOTED_SECONDS, _STREAM_SECONDS = 900.0, 3600.0
 _MOST_CHAINS = 1000
 _PLACES = re.compile(r"[0-9]{1,15}:[0-9]{1,15}(,[0-9]{1,15}:[0-9]{1,15})*")
 
@@ -76,7 +76,7 @@ async def _send(
 ) -> int:
     """Sends until the browser goes or its session ends; gives how many records were shown."""
     surroundings, loop = around(request), asyncio.get_running_loop()
-    shown, said, noted, fault = 0, loop.time(), loop.time(), ""
+    shown, said, noted, fault, until = 0, loop.time(), loop.time(), "", loop.time() + _STREAM_SECONDS
     cookie = request.cookies.get(COOKIE)
     while cookie is None or surroundings.sessions.of(cookie) is not None:
         try:
@@ -103,6 +103,8 @@ async def _send(
                 visitor_of(request), remote_of(request), "live_stream", dict(question.given), shown
             )
         places = arrival.places if arrival is not None else places
+        if loop.time() > until:
+            return shown
         if arrival is None or len(arrival.rows) < _ROWS_AT_ONCE:
             await asyncio.sleep(_EVERY_SECONDS)
     await answer.write(b"event: ended\ndata: Log in again.\n\n")

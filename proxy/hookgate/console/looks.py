@@ -20,6 +20,8 @@ class Looks:
 
     def __init__(self, directory: Path) -> None:
         self._notes = NoteWriter(directory, most_a_minute=_MOST_A_MINUTE)
+        # Whoever knocks without being let in must not use up the room of those who are.
+        self._refusals = NoteWriter(directory)
         self._worker = Worker("console-looks")
 
     async def viewed(self, visitor: Visitor, remote: str, page: str, asked: dict[str, Any], rows: int) -> None:
@@ -38,12 +40,15 @@ class Looks:
         )
 
     async def note(self, kind: str, detail: dict[str, Any]) -> None:
-        """Leaves one. Raises UnrecordedError."""
+        """Leaves one. Raises UnrecordedError, but not for a refusal: nothing is shown anyway."""
+        is_refusal = kind == "console_refused"
         try:
-            left = await self._worker(self._notes.note, kind, detail)
+            left = await self._worker((self._refusals if is_refusal else self._notes).note, kind, detail)
         except OSError as error:
+            if is_refusal:
+                return
             raise UnrecordedError(f"the look could not be noted: {error.strerror}") from None
-        if not left:
+        if not left and not is_refusal:
             raise UnrecordedError(
                 "there have been too many looks, or the service that records them does not run: see audit.directory, notes/"
             )

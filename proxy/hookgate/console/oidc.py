@@ -118,14 +118,14 @@ class Provider:
         begun = self._begun.pop(state, None)
         if begun is None or time.monotonic() > begun.until:
             raise LoginError("this login was not begun here, or has taken too long")
-        if not hmac.compare_digest(begun.browser.encode(), browser.encode()):
+        if not hmac.compare_digest(begun.browser.encode(), browser.encode("utf-8", "surrogatepass")):
             raise LoginError("this login was begun in another browser")
         if issuer and issuer != self._config.issuer:
             raise LoginError("another provider has answered")
         found = await self._provider()
         token = await self._redeemed(found, code, begun)
         claims = await self._claims(token)
-        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), begun.nonce.encode()):
+        if not hmac.compare_digest(str(claims.get("nonce", "")).encode("utf-8", "surrogatepass"), begun.nonce.encode()):
             raise LoginError("the ID token is another login's")
         authorized = claims.get("azp")
         audience = claims.get("aud")

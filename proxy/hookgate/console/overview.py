@@ -64,6 +64,9 @@ async def closer(request: web.Request) -> web.Response:
         return store.stats(wanted, top=_TOP, buckets=1), store.reasons(wanted, top=_TOP)
 
     stats, reasons = await around(request).ask(ask)
+    await around(request).looks.viewed(
+        visitor_of(request), remote_of(request), "overview_closer", dict(question.given), 0
+    )
     return page(
         request,
         "closer.html.j2",

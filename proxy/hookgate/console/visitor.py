@@ -66,7 +66,7 @@ class Sessions:
     def of(self, cookie: str) -> Visitor | None:
         """Gives whose cookie it is, if their session has not ended."""
         name, _, signature = cookie.partition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(name).encode()):
+        if not _same(signature, self._signature(name)):
             return None
         visitor, now = self._found.get(name), self._clock()
         if visitor is None:
@@ -80,8 +80,12 @@ class Sessions:
     def end(self, cookie: str) -> None:
         """Ends a session, whoever still has its cookie."""
         name, _, signature = cookie.partition(".")
-        if hmac.compare_digest(signature.encode(), self._signature(name).encode()):
+        if _same(signature, self._signature(name)):
             self._found.pop(name, None)
 
     def _signature(self, name: str) -> str:
-        return hmac.new(self._key, name.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._key, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode())
