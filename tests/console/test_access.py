@@ -210,6 +210,15 @@ def test_a_token_lets_a_program_in(shared: ConsoleProcess) -> None:
     assert "hgt_" not in json.dumps(refused)
 
 
+def test_a_token_that_is_typed_in_begins_a_session(shared: ConsoleProcess) -> None:
+    text = (shared.directory / "viewer").read_text()
+    assert post(f"{shared.url}/login", {"token": text})[0] == 303
+    assert post(f"{shared.url}/login", {"token": text}, Origin="https://evil.example")[0] == 403
+    status, page = post(f"{shared.url}/login", {"token": "hgt_000000000000_none"})
+    assert (status, "is not known" in page) == (403, True)
+    assert "hgt_" not in page
+
+
 def test_a_link_is_no_way_in_where_there_is_another(shared: ConsoleProcess) -> None:
     assert not (shared.audit / "console.url").exists()
     assert get(f"{shared.url}/login?link=anything")[0] == 403
