@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import console as consoles
 from bench import facts, records, report, rooms
 from bench import store as stores
+from bench import whatif as whatifs
 from bench.environment import environment
 from bench.grid import Grid, PageError, put, show
 from bench.payloads import Payload, payloads
@@ -145,6 +146,16 @@ def of_console(
         stop(f"{store}: no store there: make one with `python -m bench store --keep --file {store}`")
     result = consoles.run(store)
     tell("console", [consoles.grid(result)], [], consoles.notes(environment()), page)
+
+
+@app.command("whatif")
+def of_whatif(
+    count: Annotated[int, typer.Option(min=100, help="Requests.")] = 20_000,
+    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+) -> None:
+    """Measure how many recorded requests a second are asked again."""
+    here = environment()
+    tell("whatif", [whatifs.grid(whatifs.run(count))], [], whatifs.notes(here), page)
 
 
 def tell(name: str, overview: list[Grid], details: list[Grid], notes: list[str], page: Path | None) -> None:

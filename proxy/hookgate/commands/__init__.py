@@ -17,6 +17,7 @@ from hookgate.commands import (
     serve,
     ship,
     token,
+    whatif,
 )
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.command()(demo.demo)
 app.command()(check.check)
 app.command()(doctor.doctor)
 app.command()(facts.facts)
+app.command()(whatif.whatif)
 app.command()(fetch.fetch)
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
