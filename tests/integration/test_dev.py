@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,8 +109,20 @@ class TestWelcome:
 
     def test_prints_a_link_to_the_pages_that_lets_in(self, development: Development) -> None:
         link = development.running.until_said("Pages:")[0].split()[-1]
-        with urllib.request.build_opener(urllib.request.HTTPCookieProcessor()).open(link, timeout=10) as page:
-            assert "<h1>Overview</h1>" in page.read().decode()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+        def shown(url: str) -> str:
+            """A page's text; until the first record has come it says so, with the status 503."""
+            try:
+                with browser.open(url, timeout=10) as page:
+                    return str(page.read().decode())
+            except urllib.error.HTTPError as error:
+                with error:
+                    return str(error.read().decode())
+
+        text = shown(link)
+        assert "<h1>Overview</h1>" in text or "No record yet" in text
+        until(lambda: "<h1>Overview</h1>" in shown(link.partition("login")[0]), what="the store")
 
     def test_writes_settings_that_the_client_obeys(self, development: Development) -> None:
         settings = json.loads((development.state / "settings.json").read_text())

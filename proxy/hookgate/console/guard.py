@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from hookgate.app.origin import local_address
-from hookgate.audit.store.question import StoreError, TooLongError
+from hookgate.audit.store.question import NoStoreError, StoreError, TooLongError
 from hookgate.console.asking import BusyError
 from hookgate.console.looks import UnrecordedError
 from hookgate.console.shown import is_part, page
@@ -112,6 +112,12 @@ async def faults(request: web.Request, handler: Handler) -> web.StreamResponse:
     except TooLongError as error:
         mend = "Name a shorter period, a user, a tool or a session: an index leads to those. console.question_seconds bounds it."
         return _fault(request, 504, "The question took too long", str(error), mend)
+    except NoStoreError:
+        detail = "The store is made with the first record, a second or two after Hookgate has started. This page looks again by itself."
+        mend = "If it stays so: Evidence says whether a shipper of type sqlite or postgres delivers, and the log why not (ship_failed)."
+        answer = _fault(request, 503, "No record yet", detail, mend)
+        answer.headers["Refresh"] = "2"
+        return answer
     except StoreError as error:
         mend = "Nothing is lost: the journal has every record. The page works again when the store does."
         return _fault(request, 503, "The store can't be read", str(error), mend)
