@@ -95,7 +95,7 @@ def _written(at: datetime) -> str:
 
 def grid(found: tuple[Result, ...]) -> Grid:
     """Gives the table."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (one.compared, f"{one.requests:,}", f"{one.requests / one.seconds:,.0f}", f"{one.unsure:,}") for one in found
     ]
     return Grid("What-if", ("compared with", "requests", "a second", "unsure"), 1, [rows])
