@@ -27,6 +27,7 @@ _PAGES = (
     ("search", "/search", "Search"),
     ("people", "/people", "People"),
     ("policies", "/policies", "Policies"),
+    ("whatif", "/whatif", "What-if"),
     ("evidence", "/evidence", "Evidence"),
 )
 
