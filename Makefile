@@ -22,7 +22,7 @@ DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call 
 	$(if $(call given,OBSERVE),--observe) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench eval soak e2e prepare tools lock clean clean-cache venv cerbos client postgres no-client
+.PHONY: help run demo test lint format bench eval soak e2e prepare tools lock clean clean-cache venv cerbos client postgres chromium no-client
 
 help: ## Say what there is
 	@echo "Hookgate puts a Cerbos policy decision in front of every tool call of Claude Code."
@@ -62,7 +62,7 @@ soak: prepare ## The long form of the tests [CLIENT=no]
 e2e: $(if $(filter no,$(CLIENT)),no-client,prepare) ## The tests with the real Claude Code [CLIENT=VERSION]
 	@exec $(PY) -m pytest -m "e2e and not soak" $(ARGS)
 
-prepare: venv cerbos client postgres ## Fetch all that the tests need, without running them
+prepare: venv cerbos client postgres chromium ## Fetch all that the tests need, without running them
 
 tools: venv ## Fetch the programs that check what deploy/ and helm/ hold: promtool, hadolint, kustomize, docker-compose, helm
 	@PYTHONPATH=proxy:. $(PY) -m tests.support.fetched
@@ -92,6 +92,9 @@ endif
 
 postgres: venv
 	@$(PY) -m hookgate fetch postgres >/dev/null
+
+chromium:
+	@.ci/chromium
 
 no-client:
 	@echo "hookgate: make e2e is the tests with the real client: CLIENT=no leaves nothing of it" >&2; exit 1

@@ -7,8 +7,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bench import console as consoles
 from bench import facts, records, report, rooms
 from bench import store as stores
+from bench import whatif as whatifs
 from bench.environment import environment
 from bench.grid import Grid, PageError, put, show
 from bench.payloads import Payload, payloads
@@ -132,6 +134,28 @@ def of_store(
     tell("store", [stores.grid(result)], [], stores.notes(here, result), page)
     if json is not None:
         json.write_bytes(stores.as_json(here, result))
+
+
+@app.command("console")
+def of_console(
+    store: Annotated[Path, typer.Option(help="A store that `python -m bench store --keep` has made.")],
+    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+) -> None:
+    """Measure how long the pages over a store take until their first byte."""
+    if not store.exists():
+        stop(f"{store}: no store there: make one with `python -m bench store --keep --file {store}`")
+    result = consoles.run(store)
+    tell("console", [consoles.grid(result)], [], consoles.notes(environment()), page)
+
+
+@app.command("whatif")
+def of_whatif(
+    count: Annotated[int, typer.Option(min=100, help="Requests.")] = 20_000,
+    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+) -> None:
+    """Measure how many recorded requests a second are asked again."""
+    here = environment()
+    tell("whatif", [whatifs.grid(whatifs.run(count))], [], whatifs.notes(here), page)
 
 
 def tell(name: str, overview: list[Grid], details: list[Grid], notes: list[str], page: Path | None) -> None:

@@ -171,7 +171,7 @@ def _ask(path: Path, step: Callable[[str], None]) -> tuple[Cost, ...]:
     for name, question in questions:
         step(name)
         taken, answer = [], ""
-        _forget(path)
+        forget(path)
         for _ in range(1 + _REPETITIONS):
             # Each time as a command would: a connection of its own.
             began = time.perf_counter()
@@ -235,7 +235,7 @@ async def _rate(path: Path, batch: list[Shipment]) -> float:
     return len(batch) / taken
 
 
-def _forget(path: Path) -> None:
+def forget(path: Path) -> None:
     """Has the system drop what it holds of the file, where it can be asked to."""
     if not hasattr(os, "posix_fadvise"):
         return

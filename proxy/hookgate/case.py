@@ -47,6 +47,7 @@ class Case:
     facts: Facts | None = None
     decision: Decision | None = None
     policy_version: str = ""
+    asked_scope: str = ""
     verdict: Verdict | None = None
     error: ErrorKind | None = None
     error_detail: str = ""
@@ -137,6 +138,7 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         effect=decision.effect.value if decision and not decision.no_match else "",
         policy=decision.policy if decision else "",
         policy_version=case.policy_version,
+        asked_scope=case.asked_scope,
         scope=decision.scope if decision else "",
         outputs=tuple(outputs),
         dropped=tuple(DroppedRecord(d.source, d.field, d.why) for d in verdict.dropped) if verdict else (),

@@ -19,10 +19,9 @@ from hookgate.facts import facts_of
 from hookgate.hooks.answer import EMPTY, Answer, is_governed, render, render_error
 from hookgate.hooks.decode import Reader
 from hookgate.hooks.event import HookEvent, event_from, hinted_spec
-from hookgate.hooks.fields import alike
 from hookgate.hooks.opinion import Opinion
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
-from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
+from hookgate.hooks.verdict import Verdict, no_match_verdict, rejudged, verdict_of
 from hookgate.identity.chain import Chain
 from hookgate.identity.headers import labels_from, scope_from
 from hookgate.identity.principal import Principal
@@ -189,7 +188,7 @@ class Gate:
             self._recorder.read(case, request, read.response)
             if principal is None:
                 raise unknown or GateError(ErrorKind.INTERNAL)
-            scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
+            case.asked_scope = scope = scope_from(request.headers, self._config.pdp.scope, self._config.pdp.scopes)
             if not self._canary.trusted:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
             case.waiting_for = ErrorKind.PDP_TIMEOUT
@@ -202,7 +201,8 @@ class Gate:
             verdict = self._verdict(decision, event)
             if verdict.updated_input is not None:
                 changed = event.with_input(verdict.updated_input)
-                verdict = self._rejudged(verdict, await self._ask(case, changed, principal, scope, deadline), changed)
+                again = self._verdict(await self._ask(case, changed, principal, scope, deadline), changed)
+                verdict = rejudged(verdict, again, changed.tool_input)
             case.verdict = verdict
             return render(
                 verdict,
@@ -243,13 +243,6 @@ class Gate:
 
     def _verdict(self, decision: Decision, event: HookEvent) -> Verdict:
         return verdict_of(decision, event.spec, stricter_than_effect=self._config.outputs.stricter_than_effect)
-
-    def _rejudged(self, first: Verdict, decision: Decision, changed: HookEvent) -> Verdict:
-        """The call as a policy changed it is a call like any other: it must itself be let through, and stay as it is."""
-        second = self._verdict(decision, changed)
-        if second.updated_input is not None and not alike(second.updated_input, changed.tool_input):
-            return unstable(second)
-        return stricter(first, second)
 
     def _no_match(self, case: Case, event: HookEvent, scope: str) -> tuple[Verdict, Answer]:
         if (event.name, scope) in self._kinds_with_policy:

@@ -156,6 +156,9 @@ LOG_EVENTS: dict[str, str] = {
     "traces_sent": "The collector takes spans again.",
     "internal": "A fault of Hookgate's own, with the traceback or the exception's type.",
     "library": "A library warned; only its name and the exception's type are kept.",
+    "console_listening": "The pages over the audit trail are served: with the address, and the file that holds the link that lets somebody in, "
+    "where there is one.",
+    "console_failed": "They can't be served, and why; it is tried again every 5 s. Shipping goes on.",
     "config_changed": "A changed configuration counts from here on; with the settings that have changed, and those that wait for a restart.",
     "config_refused": "A changed configuration has faults, and all stays as it was.",
     "config_unchanged": "SIGHUP has come, or the file was written again, and nothing in it has changed.",
@@ -186,6 +189,11 @@ SERVICE_RECORDS: dict[str, str] = {
     "enforcement_violated": "The call of that decision ran although it was denied.",
     "executed_differs": "The call of that decision ran with another input than the one judged.",
     "unasked": "A call ran that nobody had asked about: its hook was switched off, or failed and let it through.",
+    "console_viewed": "Somebody was shown records on the [pages](console.md): which page, what was asked for, and how many records.",
+    "console_taken": "An auditor had the journal verified, or a report made or handed out (`what`).",
+    "console_login": "Somebody came in to the pages, `by` a link, an identity provider (`oidc`) or a bearer token.",
+    "console_logout": "Somebody went out again.",
+    "console_refused": "Somebody could not come in.",
     "shipper_refused": "A sink will never take the record with that number and hash. `shipped`: `reduced` where it took metadata and "
     "digest instead, or `nothing`.",
     "shipper_skipped": "Lines that a shipper will never deliver: `removed` before it came to them, or `damaged`.",

@@ -31,7 +31,7 @@ class Development:
     def __init__(self) -> None:
         self.state = Path(tempfile.mkdtemp(prefix="dev-"))
         options = ("--policies", ROOT / "policies", "--state", self.state, "--port", "0", "--admin-port", "0")
-        self._running = Running("dev", *options)
+        self._running = Running("dev", *options, "--console-port", "0")
         self._running.until_said("Ctrl-C ends it")
         self.settings = self.state / "settings.json"
 

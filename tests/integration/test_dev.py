@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,7 +48,12 @@ class Development:
         self.temporary.mkdir()
         arguments = ("--policies", str(self.policies), "--state", str(self.state), "--port", "0", "--admin-port", "0")
         self.running = Running(
-            "dev", *arguments, *options, env={"TMPDIR": str(self.temporary), "NO_PROXY": "intra.net", **(env or {})}
+            "dev",
+            *arguments,
+            "--console-port",
+            "0",
+            *options,
+            env={"TMPDIR": str(self.temporary), "NO_PROXY": "intra.net", **(env or {})},
         )
         self.running.until_said("Ctrl-C ends it")
         welcome = self.running.until_said("Hookgate decides at")[0]
@@ -101,6 +107,23 @@ class TestWelcome:
         assert development.running.until_said(f"claude --settings {file}")[0].endswith("(Claude Code 2.1.295 or newer)")
         assert development.running.until_said("protects nothing from you")
         assert "canary: ok" in development.running.until_said("Policies: ")[0]
+
+    def test_prints_a_link_to_the_pages_that_lets_in(self, development: Development) -> None:
+        link = development.running.until_said("Pages:")[0].split()[-1]
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+        def shown(url: str) -> str:
+            """A page's text; until the first record has come it says so, with the status 503."""
+            try:
+                with browser.open(url, timeout=10) as page:
+                    return str(page.read().decode())
+            except urllib.error.HTTPError as error:
+                with error:
+                    return str(error.read().decode())
+
+        text = shown(link)
+        assert "<h1>Overview</h1>" in text or "No record yet" in text
+        until(lambda: "<h1>Overview</h1>" in shown(link.partition("login")[0]), what="the store")
 
     def test_writes_settings_that_the_client_obeys(self, development: Development) -> None:
         settings = json.loads((development.state / "settings.json").read_text())

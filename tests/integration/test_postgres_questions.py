@@ -4,16 +4,20 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from hookgate.audit.sinks.postgres import PostgresSink
+from hookgate.audit.store.opening import open_store
+from hookgate.audit.store.question import Filter, TooLongError
 from hookgate.binaries import BinaryError
 from hookgate.commands import app
 from hookgate.config.shippers import PostgresShipper
-from tests.support.audited import everyday, shipments, stored, written
+from tests.support.audited import BEGIN, everyday, shipments, stored, written
 from tests.support.postgres import PostgresServer
 
 SCHEMA = "trail"
@@ -73,6 +77,34 @@ def test_a_question_has_the_same_answer(trail: Path, url: str, question: tuple[s
     expected = said(trail, *question)
     assert expected.strip()
     assert said(trail, *question, "--schema", SCHEMA, HOOKGATE_STORE=url) == expected
+
+
+def test_what_pages_ask_has_the_same_answer(trail: Path, url: str) -> None:
+    period = BEGIN - timedelta(hours=1), BEGIN + timedelta(days=1)
+    found = []
+    for store in (open_store(trail / "store.sqlite"), open_store(url, schema=SCHEMA)):
+        with closing(store):
+            kinds = {
+                kind: store.active(kind, *period)
+                for kind in ("user", "unverified", "tool", "policy", "rule", "finding")
+            }
+            assert kinds["user"]
+            users = store.newest(tuple(sorted(kinds["user"])))
+            reasons = store.reasons(Filter(since=period[0], until=period[1]))
+            stats = store.stats(Filter(since=period[0], until=period[1]), closely=False)
+            arrived = store.arrived(Filter(outcome="deny"), {}, limit=7)
+            ends = store.arrived(Filter(), None).places
+            found.append(
+                (kinds, [entry.record for entry in users], reasons, stats, arrived.rows, sorted(ends.values()))
+            )
+    assert found[0] == found[1]
+
+
+def test_a_question_that_takes_too_long_is_given_up(url: str) -> None:
+    with closing(open_store(url, schema=SCHEMA, limit_seconds=0.05)) as store:
+        with pytest.raises(TooLongError):
+            store._database.rows("SELECT pg_sleep(30)")  # type: ignore[attr-defined]
+        assert store.search(Filter(), limit=1).rows
 
 
 def test_a_report_says_the_same(trail: Path, url: str, tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ from hookgate.audit.report.model import Access, Report
 from hookgate.audit.report.scratch import Scratch
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.question import Ran, Row
+from hookgate.audit.store.table import csv_row
 from hookgate.commands import app
-from hookgate.commands.tables import csv_row, table_of
+from hookgate.commands.tables import table_of
 from hookgate.harmless import csv_line
 from tests.support.audited import BEGIN, chained, decision, id_at, service, stamp, stored
 from tests.support.page import Page

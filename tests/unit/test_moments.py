@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hookgate.commands.moments import moment
+from hookgate.moments import moment
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 

@@ -12,6 +12,7 @@ import msgspec
 
 from hookgate.audit.shipping.status import Status
 from hookgate.config.audit import Audit
+from hookgate.config.console import Console
 from hookgate.config.tree import Log
 
 #: Largest line.
@@ -25,6 +26,9 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
 
     audit: Audit
     log: Log
+    console: Console = Console()
+    #: Where the service tells how it is doing, `host:port`; empty where it does not.
+    admin: str = ""
 
 
 class ControlError(Exception):

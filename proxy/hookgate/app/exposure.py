@@ -68,6 +68,12 @@ def _named(config: Config) -> Iterator[tuple[str, str, bool]]:
     yield "server.tls.key", config.server.tls.key, True
     yield "server.tls.client_ca", config.server.tls.client_ca, False
     yield "server.tls.client_crl", config.server.tls.client_crl, False
+    yield "console.tls.certificate", config.console.tls.certificate, False
+    yield "console.tls.key", config.console.tls.key, True
+    yield "console.tls.client_ca", config.console.tls.client_ca, False
+    yield "console.tls.client_crl", config.console.tls.client_crl, False
+    yield "console.oidc.ca", config.console.oidc.ca, False
+    yield "console.tokens", config.console.tokens, False
     yield "identity.directory.file", config.identity.directory.file, False
     for i, source in enumerate(config.identity.sources):
         if isinstance(source, TokenSource):

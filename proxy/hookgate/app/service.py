@@ -328,7 +328,9 @@ class Service:
         keeper = NoteKeeper(Path(audit.directory), self._journal, scribe, self._origin, self._log)
         self._tasks.append(asyncio.create_task(keeper.run()))
         if audit.supervise:
-            self._supervisor = Supervisor(self.config, self.metrics.ship, self._log)
+            self._supervisor = Supervisor(
+                self.config, self.metrics.ship, self._log, admin=self.admin.address if self.admin is not None else ""
+            )
             self._supervisor.start()
 
     async def _serve_admin(self, admin: Listener) -> None:

@@ -36,10 +36,14 @@ class Supervisor:
         metrics: ShipMetrics,
         log: structlog.typing.FilteringBoundLogger,
         *,
+        admin: str = "",
         silent_seconds: float = _SILENT_SECONDS,
         command: Sequence[str] = (),
     ) -> None:
-        self._handover = msgspec.json.encode(Handover(audit=config.audit, log=config.log)) + b"\n"
+        self._handover = (
+            msgspec.json.encode(Handover(audit=config.audit, log=config.log, console=config.console, admin=admin))
+            + b"\n"
+        )
         self._metrics = metrics
         self._log = log
         self._silent_seconds = silent_seconds

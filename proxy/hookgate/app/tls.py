@@ -1,4 +1,4 @@
-"""TLS on the hook listener: certificates that are exchanged while it runs, and handshakes that fail in the open."""
+"""TLS on a listener: certificates that are exchanged while it runs, and handshakes that fail in the open."""
 
 import asyncio
 import contextlib
@@ -30,16 +30,17 @@ class Certified:
     Raises IdentityError where the files can't be used.
     """
 
-    def __init__(self, config: ServerTls, watch: Watch) -> None:
+    def __init__(self, config: ServerTls, watch: Watch, where: str = "server.tls") -> None:
         self._config = config
         self._watch = watch
+        self._where = where
         self.revocations = Revocations()
         names = [config.certificate, config.key, config.client_ca, config.client_crl]
         self._files = [WatchedFile(name, bytes, watch) for name in names if name]
         try:
             self.context = self._made()
         except ValueError as error:
-            raise IdentityError(f"server.tls: {error}") from None
+            raise IdentityError(f"{where}: {error}") from None
 
     async def run(self) -> None:
         """Looks at the files. A certificate and its key may change one after the other: where they don't fit, what counted
@@ -57,7 +58,7 @@ class Certified:
                     self.context = await asyncio.to_thread(self._made)
                 except ValueError as error:
                     refused = str(error)
-                    self._watch.file_refused("server.tls", refused)
+                    self._watch.file_refused(self._where, refused)
 
     def _generations(self) -> list[int]:
         return [file.generation for file in self._files]

@@ -15,6 +15,7 @@ _TEXTS, _OBJECT = {"type": "array", "items": _TEXT}, {"type": "object"}
 _COUNTS = {"type": "object", "additionalProperties": _WHOLE}
 _HASH = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _VIOLATION = {"decision": _TEXT, "found_by": _TEXT, "tool": _TEXT}
+_LOOKER = {"user": _TEXT, "remote": _TEXT}
 _SKIPPED = {"shipper": _TEXT, "why": _TEXT, "first_seq": _WHOLE, "last_seq": _WHOLE}
 
 #: What `detail` holds, by the type of a record about the service.
@@ -62,6 +63,18 @@ DETAILS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "shipper_skipped": _SKIPPED,
     "shipper_restarted": _SKIPPED,
+    "console_viewed": {
+        **_LOOKER,
+        "role": _TEXT,
+        "by": _TEXT,
+        "page": _TEXT,
+        "asked": {"type": "object", "additionalProperties": _TEXT},
+        "records": _WHOLE,
+    },
+    "console_taken": {**_LOOKER, "what": _TEXT, "asked": {"type": "object", "additionalProperties": _TEXT}},
+    "console_login": {**_LOOKER, "role": _TEXT, "by": _TEXT},
+    "console_logout": {**_LOOKER, "by": _TEXT},
+    "console_refused": {**_LOOKER, "why": _TEXT},
 }
 _PLACE = {
     "seq": {"type": "integer", "minimum": 1, "description": "The line's number in the chain."},

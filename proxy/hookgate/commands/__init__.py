@@ -7,6 +7,7 @@ from hookgate.commands import (
     audit,
     check,
     config,
+    console,
     demo,
     dev,
     doctor,
@@ -18,6 +19,7 @@ from hookgate.commands import (
     settings,
     ship,
     token,
+    whatif,
 )
 
 app = typer.Typer(
@@ -29,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(ship.ship)
+app.command()(console.console)
 app.command()(dev.dev)
 app.command()(demo.demo)
 app.command()(check.check)
@@ -36,6 +39,7 @@ app.command()(settings.settings)
 app.command()(hook.hook)
 app.command()(doctor.doctor)
 app.command()(facts.facts)
+app.command()(whatif.whatif)
 app.command()(fetch.fetch)
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")

@@ -8,7 +8,7 @@ import typer
 
 from hookgate.audit.store.question import Filter
 from hookgate.commands.fault import stop_with
-from hookgate.commands.moments import moment
+from hookgate.moments import moment
 from hookgate.outcome import Mode, Outcome
 
 

@@ -25,6 +25,7 @@ from hookgate.commands.fault import stop_with, stop_with_config
 from hookgate.commands.screen import decision_line
 from hookgate.commands.serve import stop_on
 from hookgate.config import Config, ConfigError, parse
+from hookgate.console.link import link_path
 from hookgate.pdp.process import CerbosError, CerbosProcess
 from hookgate.telemetry.log import adopt_libraries, make_logger
 from hookgate.telemetry.writer import LineWriter
@@ -32,9 +33,11 @@ from hookgate.telemetry.writer import LineWriter
 _RESTART_SECONDS = 0.5
 _READY_SECONDS = 10.0
 _CHECK_STOP_SECONDS = 5.0
+_LINK_SECONDS = 0.1
 
 
 def dev(
+    *,
     policies: Annotated[
         Path, typer.Option(help="Directory of Cerbos policies; changes are live within seconds.")
     ] = Path("policies"),
@@ -42,6 +45,10 @@ def dev(
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1 for the hooks; 0 picks a free one.")
     ] = 3594,
     admin_port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1 for probes and metrics.")] = 9464,
+    console_port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="Port on 127.0.0.1 for the pages over the records; 0 picks a free one."),
+    ] = 3595,
     observe: Annotated[
         bool, typer.Option("--observe", help="Answer nothing, only record what would be answered.")
     ] = False,
@@ -56,7 +63,7 @@ def dev(
     try:
         binary = find_cerbos(say=_say)
         _make(state)
-        settings = _configuration(port, admin_port, observe=observe, state=state)
+        settings = _configuration(port, admin_port, console_port, observe=observe, state=state, policies=policies)
         uvloop.run(_run(settings, binary, policies, state))
     except (BinaryError, CerbosError) as error:
         stop_with(str(error))
@@ -68,12 +75,19 @@ def dev(
 
 def _as_options(fault: str) -> str:
     """Names the options of this command where a fault names settings, of which it has no file."""
-    for setting, option in (("server.port", "--port"), ("admin.port", "--admin-port"), ("audit.directory", "--state")):
+    for setting, option in (
+        ("server.port", "--port"),
+        ("admin.port", "--admin-port"),
+        ("console.port", "--console-port"),
+        ("audit.directory", "--state"),
+    ):
         fault = fault.replace(setting, option)
     return fault
 
 
-def _configuration(port: int, admin_port: int, *, observe: bool, state: Path) -> Config:
+def _configuration(
+    port: int, admin_port: int, console_port: int, *, observe: bool, state: Path, policies: Path
+) -> Config:
     return parse(
         {
             # Filled in when the PDP has its socket.
@@ -82,6 +96,8 @@ def _configuration(port: int, admin_port: int, *, observe: bool, state: Path) ->
             "admin": {"port": admin_port},
             "mode": "observe" if observe else "enforce",
             "audit": {"directory": str(state / "audit")},
+            "console": {"enabled": True, "port": console_port}
+            | ({"policies": str(policies)} if policies.is_dir() else {}),
             "log": {"format": "console", "level": "warning"},
         }
     )
@@ -112,6 +128,9 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
             observe=lambda record: show(decision_line(record)),
             notices=[exposure.line() for exposure in exposures(settings, None)],
         )
+        # What another start has left lets nobody in any more.
+        with suppress(OSError):
+            link_path(Path(settings.audit.directory)).unlink()
         await service.start({})
         beside = [asyncio.create_task(_keep(pdp, show))]
         try:
@@ -120,6 +139,7 @@ async def _run(settings: Config, binary: Binary, policies: Path, state: Path) ->
             url = f"http://{service.hooks.address}{settings.server.path}"
             file = _write_settings(state, url)
             show(*_welcome(service, binary, policies, url, file, observe=settings.mode.value == "observe"))
+            beside.append(asyncio.create_task(_show_link(Path(settings.audit.directory), show)))
             beside.append(asyncio.create_task(_check(policies, show)))
             await stop.wait()
             show("", "Stopping.")
@@ -155,6 +175,18 @@ async def _check(policies: Path, show: Callable[..., None]) -> None:
             process.kill()
         raise
     show(Text(said.decode(errors="replace").rstrip(), style="dim"), "")
+
+
+async def _show_link(directory: Path, show: Callable[..., None]) -> None:
+    """Shows the link to the pages once the shipping process has made it."""
+    path = link_path(directory)
+    while True:
+        try:
+            show(Text.assemble("Pages:    ", (path.read_text(encoding="ascii").strip(), "bold")), "")
+        except (OSError, ValueError):
+            await asyncio.sleep(_LINK_SECONDS)
+        else:
+            return
 
 
 async def _keep(pdp: CerbosProcess, show: Callable[..., None]) -> None:

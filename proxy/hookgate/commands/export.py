@@ -19,11 +19,11 @@ from hookgate.audit.evidence import is_reduced, row_holds
 from hookgate.audit.formats import encoded
 from hookgate.audit.shipping.shipment import Shipment, SinkRefusedError
 from hookgate.audit.store.question import Entry, Filter, Store
+from hookgate.audit.store.table import csv_header, csv_row
 from hookgate.commands.asking import Question
 from hookgate.commands.fault import stop_with
 from hookgate.commands.groups import with_groups
 from hookgate.commands.stored import Place
-from hookgate.commands.tables import csv_header, csv_row
 from hookgate.config.shippers import Format
 
 _PAGE_ROWS = 1000

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from hookgate.audit.store.question import Page
+from hookgate.audit.store.table import csv_header, csv_row, json_line
 from hookgate.commands.asking import Question
 from hookgate.commands.fault import stop_with
 from hookgate.commands.groups import with_groups
 from hookgate.commands.stored import Place
-from hookgate.commands.tables import csv_header, csv_row, json_line, screen, table_of
+from hookgate.commands.tables import screen, table_of
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="Rows of a page.")]
 Cursor = Annotated[str, typer.Option(help="Where the page before ended; said below it.")]

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +19,9 @@ from hookgate.audit.shipping.status import Status
 from hookgate.commands.fault import stop_with, stop_with_config
 from hookgate.commands.serve import stop_on
 from hookgate.config import Config, ConfigError, load, parse
+from hookgate.config.audit import Audit
+from hookgate.config.console import Console
+from hookgate.console.server import ConsoleServer
 from hookgate.telemetry.log import adopt_libraries, make_logger
 from hookgate.telemetry.writer import LineWriter
 
@@ -70,7 +73,9 @@ async def _supervised(descriptor: int) -> None:
     watching.add_done_callback(lambda _: ended.set())
     try:
         with _faults_in(log):
-            await ShippingProcess(settings.audit, log, control.report, waits=True).run(ended, is_closed=True)
+            told = _Told(control.report)
+            async with _console(settings.console, settings.audit, log, told, settings.admin):
+                await ShippingProcess(settings.audit, log, told.take, waits=True).run(ended, is_closed=True)
     finally:
         watching.cancel()
         writer.close()
@@ -104,8 +109,11 @@ async def _alone(settings: Config, metrics: str) -> None:
 async def _shipping(
     settings: Config, metrics: str, log: structlog.typing.FilteringBoundLogger, ended: asyncio.Event
 ) -> None:
+    admin = f"{settings.admin.host}:{settings.admin.port}" if settings.admin.enabled and settings.admin.port else ""
     if not metrics:
-        await ShippingProcess(settings.audit, log, _nothing).run(ended, is_closed=False)
+        told = _Told(_nothing)
+        async with _console(settings.console, settings.audit, log, told, admin):
+            await ShippingProcess(settings.audit, log, told.take).run(ended, is_closed=False)
         return
     host, port = _address(metrics)
     listener = listen(host, port, "--metrics")
@@ -114,9 +122,46 @@ async def _shipping(
     await shown.start()
     log.info("ship_listening", metrics=listener.address)
     try:
-        await ShippingProcess(settings.audit, log, shown.take).run(ended, is_closed=False)
+        told = _Told(shown.take)
+        async with _console(settings.console, settings.audit, log, told, admin):
+            await ShippingProcess(settings.audit, log, told.take).run(ended, is_closed=False)
     finally:
         await shown.stop()
+
+
+class _Told:
+    """Hands on how the shippers are doing, and keeps the newest for the console."""
+
+    def __init__(self, report: Callable[[Status], None]) -> None:
+        self._report = report
+        self.newest = Status()
+
+    def take(self, status: Status) -> None:
+        """Takes it."""
+        self.newest = status
+        self._report(status)
+
+
+@asynccontextmanager
+async def _console(
+    config: Console, audit: Audit, log: structlog.typing.FilteringBoundLogger, told: _Told, admin: str
+) -> AsyncIterator[None]:
+    """Serves the pages meanwhile, where they are wanted."""
+    if not config.enabled:
+        yield
+        return
+    server = ConsoleServer(config, audit, log, admin=admin, status=lambda: told.newest, said=_say_link)
+    server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+def _say_link(link: str) -> None:
+    """Only to a person: what a log collects is read by others."""
+    if link and sys.stderr.isatty():
+        typer.echo(f"hookgate: the pages: {link}", err=True)
 
 
 def _nothing(_: Status) -> None:

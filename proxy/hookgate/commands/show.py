@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hookgate.audit.evidence import is_reduced, row_holds
+from hookgate.audit.parts import parts_of, tells
 from hookgate.audit.store.question import Entry, Filter, Store
 from hookgate.commands.fault import stop_with
 from hookgate.commands.groups import with_groups
@@ -24,45 +25,6 @@ _PREFIX = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}[0-9a-f-]*")
 _MADE_WITHIN = timedelta(minutes=2)
 _FULL_ID_CHARACTERS = 36
 _SHOWN_CHARACTERS = 4000
-
-#: What is shown in which part, by field; fields that are not named come last, and empty ones not at all.
-_PARTS = {
-    "who": ("user", "roles", "verified", "source", "attributes", "remote", "labels"),
-    "what": (
-        *(
-            "event",
-            "tool",
-            "input",
-            "facts",
-            "content",
-            "cwd",
-            "permission_mode",
-            "agent_id",
-            "agent_type",
-            "session_id",
-        ),
-        *("prompt_id", "tool_use_id", "mcp_server", "mcp_source", "transcript_path", "level", "cut", "calls"),
-    ),
-    "why": (
-        *(
-            "outcome",
-            "mode",
-            "effect",
-            "policy",
-            "policy_version",
-            "scope",
-            "reason",
-            "error",
-            "error_detail",
-            "outputs",
-        ),
-        *("dropped", "contradictions", "unenforceable", "call_id"),
-    ),
-    "answer": ("answer", "would_answer"),
-    "how it ended": ("failed", "interrupted", "ran_seconds", "response_bytes", "response_digest"),
-    "how long": ("pdp_seconds", "total_seconds"),
-}
-_CHAIN = ("instance", "host", "seq", "prev", "hash", "version", "type", "id", "time")
 
 
 @with_groups
@@ -113,10 +75,8 @@ def _show(console: Console, entries: tuple[Entry, ...]) -> None:
         f"  {harmless(str(record.get('time', '')), 40)}", "not bold dim"
     )
     console.print(head)
-    named = {field for fields in _PARTS.values() for field in fields} | set(_CHAIN)
-    parts = _PARTS | {"more": tuple(key for key in record if key not in named)}
-    for part, fields in parts.items():
-        _part(console, part, {key: record[key] for key in fields if _tells(record.get(key))}, record)
+    for part, fields in parts_of(record):
+        _part(console, part, fields, record)
     _chain(console, entry)
     if others:
         console.print(Text("\nbelongs to it", "bold cyan"))
@@ -128,13 +88,7 @@ def _show(console: Console, entries: tuple[Entry, ...]) -> None:
             )
 
 
-def _tells(value: Any) -> bool:
-    return value is not None and value not in ("", [], {})
-
-
 def _part(console: Console, name: str, fields: dict[str, Any], record: dict[str, Any]) -> None:
-    if not fields:
-        return
     console.print(Text(f"\n{name}", "bold cyan"))
     for key, value in fields.items():
         line = Text(f"  {harmless(key, 40):<16} ", "dim")
@@ -151,7 +105,7 @@ def _chain(console: Console, entry: Entry) -> None:
     console.print(Text("\nin the chain", "bold cyan"))
     fields = {"instance": entry.instance, "host": entry.record.get("host", ""), "seq": entry.seq, "hash": entry.hash}
     for key, value in fields.items():
-        if _tells(value):
+        if tells(value):
             console.print(Text(f"  {key:<16} ", "dim").append(_written(value), "not dim"), soft_wrap=True)
     verdict = ("yes", "green") if row_holds(entry) else ("NO: this row is not what was recorded", "bold red")
     if is_reduced(entry):

@@ -1,22 +1,16 @@
-"""Rows of decisions as people and programs read them: a table on a terminal, plain columns elsewhere, JSON lines, CSV."""
+"""Rows of decisions as people read them: a table on a terminal, plain columns elsewhere."""
 
-import json
 from collections.abc import Iterable
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hookgate.audit.store.question import Row
+from hookgate.audit.store.table import reason_of
 from hookgate.commands.screen import COLOURS
-from hookgate.harmless import csv_line, harmless
+from hookgate.harmless import harmless
 
-#: The columns of CSV, in order: new ones come at the end.
-COLUMNS = (
-    *("time", "id", "user", "verified", "event", "tool", "outcome", "mode", "subject", "reason", "policy", "error"),
-    *("session_id", "agent_id", "tool_use_id", "total_seconds", "ended", "ran_seconds", "violations"),
-)
 #: So much of an id is shown where room is short: its time and 12 random bits. `show` takes it.
 SHORT_ID_CHARACTERS = 18
 _SUBJECT_CHARACTERS, _REASON_CHARACTERS, _NAME_CHARACTERS = 300, 300, 24
@@ -79,37 +73,3 @@ def _ended(row: Row) -> Text:
     for violation in row.violations:
         text.append(" " if text else "").append(harmless(violation, 40), "bold red")
     return text
-
-
-def reason_of(row: Row) -> str:
-    """Gives why a decision was not a plain yes: the error kind, or the reason; empty for what went through."""
-    return row.error or ("" if row.outcome in ("allow", "no_match") else row.reason)
-
-
-def json_line(row: Row) -> str:
-    """Gives a row as a line of JSON, ASCII only."""
-    return json.dumps(msgspec.to_builtins(row))
-
-
-def csv_header() -> str:
-    """Gives the first line of CSV, with its line end."""
-    return csv_line(COLUMNS)
-
-
-def csv_row(row: Row) -> str:
-    """Gives a decision as a line of CSV, with its line end."""
-    ran = row.ran
-    return csv_line(
-        (
-            *(row.time, row.id, row.user, _bool(row.verified), row.event, row.tool, row.outcome, row.mode),
-            *(row.subject, row.reason, row.policy, row.error, row.session_id, row.agent_id, row.tool_use_id),
-            f"{row.total_seconds:.6f}",
-            ran.how if ran is not None else "",
-            f"{ran.seconds:g}" if ran is not None and ran.seconds is not None else "",
-            " ".join(row.violations),
-        )
-    )
-
-
-def _bool(value: bool) -> str:
-    return "true" if value else "false"

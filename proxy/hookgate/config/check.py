@@ -8,6 +8,7 @@ import re2
 
 from hookgate.config.audit import Audit
 from hookgate.config.check_identity import identity_faults
+from hookgate.config.console import console_faults
 from hookgate.config.shipping import shipping_faults
 from hookgate.config.tls import tls_faults
 from hookgate.config.traces import traces_faults
@@ -23,6 +24,7 @@ def cross_check(config: Config) -> list[str]:
     faults = _pdp(config) + _records(config.audit) + shipping_faults(config.audit)
     faults += tls_faults(config.server.tls)
     faults += traces_faults(config.traces)
+    faults += console_faults(config.console, config.audit)
     faults += identity_faults(config.identity, client_ca=config.server.tls.client_ca)
     named = {"pdp.required_kinds": config.pdp.required_kinds, "on_error_events": config.on_error_events}
     for where, events in named.items():
@@ -49,7 +51,13 @@ def cross_check(config: Config) -> list[str]:
     ours, hooks = (config.admin.host, config.admin.port), (config.server.host, config.server.port)
     if config.admin.enabled and config.admin.port and ours == hooks:
         faults.append("admin.port: is the hooks' own port; pick another")
-    for where, hosts in (("server", config.server.allowed_hosts), ("admin", config.admin.allowed_hosts)):
+    if config.console.enabled and config.console.port and (config.console.host, config.console.port) in (ours, hooks):
+        faults.append("console.port: is another listener's; pick another")
+    for where, hosts in (
+        ("server", config.server.allowed_hosts),
+        ("admin", config.admin.allowed_hosts),
+        ("console", config.console.allowed_hosts),
+    ):
         faults += [
             f"{where}.allowed_hosts[{i}]: expected a host without scheme, port and path, or *, got {name!r}"
             for i, name in enumerate(hosts)

@@ -1,4 +1,4 @@
-"""TLS on the hook listener."""
+"""TLS on a listener."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from hookgate.config.section import Section
 
 
 class ServerTls(Section, frozen=True):
-    """TLS for hooks, from version 1.2 on. Every file is read again when it changes, and no connection is dropped for it."""
+    """TLS, from version 1.2 on. Every file is read again when it changes, and no connection is dropped for it."""
 
     certificate: Annotated[
         str, Meta(description="File with the certificate and those between it and the authority (PEM); empty: no TLS.")
@@ -28,16 +28,16 @@ class ServerTls(Section, frozen=True):
     ] = False
 
 
-def tls_faults(tls: ServerTls) -> Iterator[str]:
+def tls_faults(tls: ServerTls, where: str = "server.tls") -> Iterator[str]:
     """Gives one line a fault, each beginning with the key's path."""
     if bool(tls.certificate) != bool(tls.key):
-        yield "server.tls: certificate and key go together"
+        yield f"{where}: certificate and key go together"
     if tls.client_ca and not tls.certificate:
-        yield "server.tls.client_ca: has no effect without server.tls.certificate"
+        yield f"{where}.client_ca: has no effect without {where}.certificate"
     for key in ("client_crl", "client_required"):
         if getattr(tls, key) and not tls.client_ca:
-            yield f"server.tls.{key}: has no effect without server.tls.client_ca"
+            yield f"{where}.{key}: has no effect without {where}.client_ca"
     for key in ("certificate", "key", "client_ca", "client_crl"):
         name = getattr(tls, key)
         if name and not Path(name).is_file():
-            yield f"server.tls.{key}: no such file: {name}"
+            yield f"{where}.{key}: no such file: {name}"

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from hookgate.config.audit import Audit
+from hookgate.config.console import Console
 from hookgate.config.identity import Identity
 from hookgate.config.section import Section
 from hookgate.config.tls import ServerTls
@@ -261,5 +262,6 @@ class Config(Section, frozen=True):
     limits: Limits = Limits()
     canary: Canary = Canary()
     audit: Audit = Audit()
+    console: Console = Console()
     log: Log = Log()
     traces: Traces = Traces()

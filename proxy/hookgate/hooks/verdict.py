@@ -94,6 +94,14 @@ def stricter(first: Verdict, second: Verdict) -> Verdict:
     )
 
 
+def rejudged(first: Verdict, second: Verdict, changed: dict[str, Any]) -> Verdict:
+    """Joins the verdict on a call with the one on the input that it puts in the client's place: that is a call like any other,
+    and must itself be let through, and stay as it is."""
+    if second.updated_input is not None and not alike(second.updated_input, changed):
+        return unstable(second)
+    return stricter(first, second)
+
+
 def unstable(verdict: Verdict) -> Verdict:
     """Gives the denial for a call that policies rewrite in more than one way."""
     return replace(

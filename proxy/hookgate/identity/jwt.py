@@ -77,11 +77,11 @@ class Jwts:
         digest = hashlib.sha256(token.encode()).digest()
         if (known := self._remembered(digest)) is not None:
             return known
-        header, claimed = _peek(token)
+        header, claimed = peek(token)
         issuer, keys = self._issuers.get(str(claimed.get("iss")), (None, None))
         if issuer is None or keys is None:
             raise _invalid("its issuer is not among those believed")
-        claims = await _verified(token, header, issuer, keys)
+        claims = await verified(token, header, issuer, keys)
         found = _found(token, claims, issuer)
         self._known[digest] = _Known(
             found, min(claims["exp"], _SAFE_INTEGER) + issuer.leeway_seconds, issuer.issuer, keys.generation
@@ -111,7 +111,7 @@ def _invalid(why: str) -> GateError:
     return GateError(ErrorKind.IDENTITY_INVALID, f"the token is not valid: {why}")
 
 
-def _peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Gives header and claims as they stand, which nothing vouches for yet."""
     parts = token.split(".")
     if len(parts) != 3:
@@ -129,7 +129,7 @@ def _object(part: str) -> dict[str, Any]:
     return found
 
 
-async def _verified(token: str, header: dict[str, Any], issuer: JwtIssuer, keys: Keys) -> dict[str, Any]:
+async def verified(token: str, header: dict[str, Any], issuer: JwtIssuer, keys: Keys) -> dict[str, Any]:
     """Gives the claims, signed by one of the issuer's keys, in their time and for us."""
     algorithm, kid = header.get("alg"), header.get("kid")
     # Only what is configured, and that is all of public keys: neither `none`, nor a public key taken for a shared secret.

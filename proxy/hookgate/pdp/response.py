@@ -1,5 +1,6 @@
 """An answer of the PDP: one CheckResources response (cerbos.response.v1), checked against the question."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from cerbos.effect.v1 import effect_pb2
@@ -28,15 +29,25 @@ _EFFECTS = {effect_pb2.EFFECT_ALLOW: Effect.ALLOW, effect_pb2.EFFECT_DENY: Effec
 
 def decode(data: bytes, question: Question, seconds: float) -> Decision:
     """Gives the decision. Raises GateError: pdp_nonsense, where the answer is not one to this question."""
+    return decode_all(data, (question,), seconds)[0]
+
+
+def decode_all(data: bytes, questions: Sequence[Question], seconds: float) -> list[Decision]:
+    """Gives the decisions about several questions of one request, in their order. Raises GateError: pdp_nonsense, likewise."""
     try:
         response = CheckResourcesResponse.FromString(data)
     except DecodeError:
         raise _nonsense("not a CheckResources response") from None
-    if response.request_id != question.request_id:
+    if response.request_id != questions[0].request_id:
         raise _nonsense("another request's answer")
-    if len(response.results) != 1:
-        raise _nonsense(f"{len(response.results)} results for one resource")
-    result = response.results[0]
+    if len(response.results) != len(questions):
+        asked = "one resource" if len(questions) == 1 else f"{len(questions)} resources"
+        raise _nonsense(f"{len(response.results)} results for {asked}")
+    found = zip(response.results, questions, strict=True)
+    return [_decision(result, question, response.cerbos_call_id, seconds) for result, question in found]
+
+
+def _decision(result: CheckResourcesResponse.ResultEntry, question: Question, call_id: str, seconds: float) -> Decision:
     if (result.resource.id, result.resource.kind) != (question.resource_id, question.kind):
         raise _nonsense("an answer about another resource")
     if list(result.actions) != [question.action]:
@@ -51,7 +62,7 @@ def decode(data: bytes, question: Question, seconds: float) -> Decision:
         scope=meta.matched_scope if meta else "",
         no_match=meta is not None and meta.matched_policy == "NO_MATCH",
         outputs=_outputs(result, question.action),
-        call_id=response.cerbos_call_id,
+        call_id=call_id,
         derived_roles=tuple(result.meta.effective_derived_roles),
         validation_errors=tuple(f"{error.path}: {error.message}" for error in result.validation_errors),
         seconds=seconds,

@@ -263,7 +263,7 @@ class Courier:
         else:
             self._is_saved = True
 
-    async def _noted(self, leave: Callable[[], None]) -> None:
+    async def _noted(self, leave: Callable[[], object]) -> None:
         try:
             await self._worker(leave)
         except OSError as error:

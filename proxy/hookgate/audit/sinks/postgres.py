@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from hookgate.audit.shipping.shipment import Shipment, SinkError, SinkRefusedError
-from hookgate.audit.store.columns import DecisionRow, Rows, Tally, count, key_of, place_of, rows_of
+from hookgate.audit.store.columns import DecisionRow, Rows, Tally, key_of, place_of, rows_of, uncount
 from hookgate.audit.store.moment import DAY
 from hookgate.audit.store.postgres import connect, name_of, said
 from hookgate.audit.store.postgres_tables import STEPS, drop_days, make_days, migrate
@@ -191,8 +191,10 @@ async def _replaced(connection: "asyncpg.Connection[asyncpg.Record]", keyed: dic
         f"INSERT INTO {REPLACED.name} SELECT * FROM line {where} ON CONFLICT DO NOTHING",  # noqa: S608 (values are bound)
         *of_them,
     )
+    lines = await connection.fetch(f"SELECT key, body FROM line {where}", *of_them)  # noqa: S608 (values are bound)
+    bodies = {row["key"]: row["body"] for row in lines}
     for row in await connection.fetch(f"DELETE FROM decision {where} RETURNING *", *of_them):  # noqa: S608 (values are bound)
-        count(counted, DecisionRow(*row))
+        uncount(counted, DecisionRow(*row), bodies[row["key"]])
     for table in (LINE, SERVICE):
         await connection.execute(f"DELETE FROM {table.name} {where}", *of_them)  # noqa: S608 (values are bound)
     return counted

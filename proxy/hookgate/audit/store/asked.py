@@ -1,11 +1,11 @@
 """The questions, put to either database."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 
-from hookgate.audit.store import counting
+from hookgate.audit.store import counting, looking
 from hookgate.audit.store.columns import looked_up, member, place_of
 from hookgate.audit.store.condition import Condition, condition, index_for
 from hookgate.audit.store.cursor import Place, cursor_of
@@ -13,7 +13,18 @@ from hookgate.audit.store.cursor import place_of as cursor_place
 from hookgate.audit.store.dialect import Database, Row
 from hookgate.audit.store.moment import text_of
 from hookgate.audit.store.packing import line_of
-from hookgate.audit.store.question import Entry, Filter, Page, Ran, Span, Stats, StoreError
+from hookgate.audit.store.question import (
+    Active,
+    Arrival,
+    Entry,
+    Filter,
+    Page,
+    Ran,
+    Reasons,
+    Span,
+    Stats,
+    StoreError,
+)
 from hookgate.audit.store.question import Row as Found
 from hookgate.audit.store.tables import RAN
 
@@ -67,9 +78,32 @@ class SqlStore:
         """Gives a session's decisions, the oldest first."""
         return self.search(Filter(session_id=session_id), limit=limit, cursor=cursor, oldest_first=True)
 
-    def stats(self, wanted: Filter, *, top: int = 10, buckets: int = 48) -> Stats:
+    def stats(self, wanted: Filter, *, top: int = 10, buckets: int = 48, closely: bool = True) -> Stats:
         """Counts the decisions of a period."""
-        return counting.stats(self._database, wanted, top=top, buckets=buckets)
+        return counting.stats(self._database, wanted, top=top, buckets=buckets, closely=closely)
+
+    def reasons(self, wanted: Filter, *, top: int = 10, most: int = 2000) -> Reasons:
+        """Counts the reasons of the newest."""
+        counts, is_sample = looking.reasons(self._database, wanted, top=top, most=most)
+        return Reasons(counts=counts, is_sample=is_sample)
+
+    def active(self, kind: str, since: datetime, until: datetime) -> dict[str, Active]:
+        """Gives what was counted of each name."""
+        return looking.active(self._database, kind, since, until)
+
+    def newest(self, users: tuple[str, ...]) -> tuple[Entry, ...]:
+        """Gives each user's newest record."""
+        places = looking.newest(self._database, users)
+        return tuple(self._entries_of(places)) if places else ()
+
+    def arrived(self, wanted: Filter, places: Mapping[int, int] | None, *, limit: int = 200) -> Arrival:
+        """Gives what has arrived."""
+        if places is None:
+            return Arrival(rows=(), places=looking.ends(self._database))
+        rows, reached = looking.arrived(
+            self._database, _SHOWN, wanted, places, now=datetime.now(UTC), limit=max(1, min(limit, _MAX_ROWS))
+        )
+        return Arrival(rows=self._joined(rows), places=reached)
 
     def entries(self, wanted: Filter) -> Iterator[Entry]:
         """Gives the whole records of all decisions that match, the oldest first."""

@@ -8,7 +8,7 @@ import msgspec
 
 from hookgate.audit.shipping.shipment import Shipment
 from hookgate.audit.store.moment import HOUR, micros_of
-from hookgate.audit.store.packing import parts
+from hookgate.audit.store.packing import parts, unpacked
 from hookgate.audit.store.subject import subject_of
 
 #: Of texts that are looked up: an index takes no longer ones. What is looked for is cut alike.
@@ -17,6 +17,8 @@ KEY_CHARACTERS = 200
 _SEQ_BITS = 44
 _DIGEST_CHARACTERS = 32
 _UNKNOWN = "\ufffd"
+#: Between the parts of a name that is counted; in no name of a rule.
+JOINT = "\x1f"
 _MAX_SECONDS = 1e12
 
 
@@ -110,6 +112,7 @@ def rows_of(shipments: Iterable[tuple[int, Shipment]]) -> Rows:
             decision = _decision(key, time, record)
             rows.decisions.append(decision)
             count(rows.tally, decision)
+            count_rules(rows.tally, decision, record)
         else:
             rows.services.append(_service(key, time, record))
     return rows
@@ -130,6 +133,38 @@ def count(tally: Tally, row: DecisionRow) -> None:
         tally["user", hour, row.principal, outcome] += 1
         if not row.verified:
             tally["unverified", hour, row.principal, outcome] += 1
+
+
+def count_rules(tally: Tally, row: DecisionRow, record: Mapping[str, Any]) -> None:
+    """Counts the rules whose outputs a decision has, for whom they fired, and what about outputs does not fit together."""
+    hour, outcome = row.time // HOUR, row.outcome
+    for source in {_key(output, "source") for output in _objects(record, "outputs")} - {""}:
+        tally["rule", hour, source, outcome] += 1
+        if row.principal:
+            tally["rule_user", hour, looked_up(f"{source}{JOINT}{row.principal}"), outcome] += 1
+    found = [("contradiction", one) for one in _list(record, "contradictions") if isinstance(one, str)]
+    found += [
+        ("dropped", JOINT.join(_key(one, name) for name in ("source", "field", "why")))
+        for one in _objects(record, "dropped")
+    ]
+    found += [("evaluation_error", _key(one, "source")) for one in _objects(record, "outputs") if _text(one, "error")]
+    for kind, what in set(found):
+        tally["finding", hour, looked_up(f"{kind}{JOINT}{what}"), outcome] += 1
+
+
+def _objects(record: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    return [one for one in _list(record, name) if isinstance(one, dict)]
+
+
+def uncount(tally: Tally, row: DecisionRow, body: bytes) -> None:
+    """Counts a decision that is to be taken out again, with its packed line."""
+    count(tally, row)
+    try:
+        record = msgspec.json.decode(unpacked(body))
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        return
+    if isinstance(record, dict):
+        count_rules(tally, row, record)
 
 
 def looked_up(text: str) -> str:

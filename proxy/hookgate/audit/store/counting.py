@@ -24,7 +24,7 @@ _KINDS = ("mode", "event", "tool", "user", "unverified", "policy", "error")
 _Buckets = Counter[tuple[int, str]]
 
 
-def stats(database: Database, wanted: Filter, *, top: int, buckets: int) -> Stats:
+def stats(database: Database, wanted: Filter, *, top: int, buckets: int, closely: bool = True) -> Stats:
     """Counts the decisions of a period; see `Store.stats`."""
     since, until = _period(database, wanted)
     step = _step(since, until, max(1, buckets))
@@ -59,10 +59,10 @@ def stats(database: Database, wanted: Filter, *, top: int, buckets: int) -> Stat
         tools=_most(_names(counted.named["tool"]), top),
         users=_most(_names(counted.named["user"]), top),
         policies=_most(policies, top),
-        denied=_denied(database, wanted, since, until, top),
+        denied=_denied(database, wanted, since, until, top) if closely else (),
         unmatched=_most(unmatched, top),
         unverified=_most(_names(counted.named["unverified"]), top),
-        denying_sessions=_denying_sessions(database, wanted, since, until, top),
+        denying_sessions=_denying_sessions(database, wanted, since, until, top) if closely else (),
         violations=_violations(database, wanted, top),
     )
 
@@ -119,7 +119,11 @@ def _is_period(wanted: Filter) -> bool:
 
 def _period(database: Database, wanted: Filter) -> tuple[int, int]:
     """Gives the period asked for, or that of all decisions."""
-    least, most = database.rows("SELECT min(time), max(time) FROM decision")[0]
+    least = most = None
+    if wanted.since is None:
+        least = database.rows("SELECT min(time) FROM decision")[0][0]
+    if wanted.until is None:
+        most = database.rows("SELECT max(time) FROM decision")[0][0]
     now = micros(datetime.now(UTC))
     since = micros(wanted.since) if wanted.since is not None else now if least is None else least
     until = micros(wanted.until) if wanted.until is not None else now if most is None else most + 1

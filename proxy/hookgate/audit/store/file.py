@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hookgate.audit.shipping.shipment import Shipment
-from hookgate.audit.store.columns import DecisionRow, Rows, Tally, count, key_of, place_of, rows_of
+from hookgate.audit.store.columns import DecisionRow, Rows, Tally, key_of, place_of, rows_of, uncount
 from hookgate.audit.store.moment import DAY, HOUR
 from hookgate.audit.store.spans import merged, stretches
 from hookgate.audit.store.sqlite import APPLICATION_ID, STEPS, version_of
@@ -133,8 +133,11 @@ class StoreFile:
         run, counted = self._connection.execute, Tally()
         for key in keys:
             run(f"INSERT OR IGNORE INTO {REPLACED.name} SELECT * FROM line WHERE key = ?", (key,))  # noqa: S608 (a table's name)
-            for row in run("SELECT * FROM decision WHERE key = ?", (key,)):
-                count(counted, DecisionRow(*row))
+            asked = (
+                "SELECT line.body, decision.* FROM decision JOIN line ON line.key = decision.key WHERE decision.key = ?"
+            )
+            for body, *row in run(asked, (key,)):
+                uncount(counted, DecisionRow(*row), body)
             for table in (LINE, DECISION, SERVICE):
                 run(f"DELETE FROM {table.name} WHERE key = ?", (key,))  # noqa: S608 (a table's name)
         return counted

@@ -14,9 +14,9 @@ _POSTGRES = re.compile(r"postgres(ql)?://", re.IGNORECASE)
 _URL = re.compile(r".*://|/*[^/]*:.*@", re.DOTALL)
 
 
-def open_store(where: str | Path, *, schema: str = "hookgate") -> Store:
+def open_store(where: str | Path, *, schema: str = "hookgate", limit_seconds: float | None = None) -> Store:
     """Gives the store for reading. `schema` is that of PostgreSQL's tables, unless the URL itself names one
-    (`?search_path=NAME`). Raises StoreError."""
+    (`?search_path=NAME`). `limit_seconds`: how long a statement may take; then TooLongError is raised. Raises StoreError."""
     if isinstance(where, str) and _POSTGRES.match(where):
         if fault := postgres_fault(where):
             raise StoreError(f"the store's URL {fault}")
@@ -26,7 +26,11 @@ def open_store(where: str | Path, *, schema: str = "hookgate") -> Store:
         except ModuleNotFoundError as error:
             raise StoreError(f"the module {error.name} is missing: pip install 'hookgate[postgres]'") from None
         chosen = parse_qs(urlsplit(where).query).get("search_path", [schema])[-1]
-        return SqlStore(PostgresDatabase(where, chosen))
+        return SqlStore(
+            PostgresDatabase(where, chosen)
+            if limit_seconds is None
+            else PostgresDatabase(where, chosen, limit_seconds=limit_seconds)
+        )
     if isinstance(where, str) and _URL.match(where):
         raise StoreError(
             "the store's URL is none of PostgreSQL's: expected postgresql://…, or the path of a SQLite file"
@@ -34,4 +38,4 @@ def open_store(where: str | Path, *, schema: str = "hookgate") -> Store:
     path = Path(where)
     if path.is_dir():
         raise StoreError(f"{path}: a directory: name the store's file in it")
-    return SqlStore(SqliteDatabase(path))
+    return SqlStore(SqliteDatabase(path, limit_seconds=limit_seconds))

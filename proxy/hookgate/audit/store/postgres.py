@@ -9,7 +9,7 @@ import asyncpg
 
 from hookgate.audit.store.dialect import Row, variants
 from hookgate.audit.store.postgres_tables import version_of
-from hookgate.audit.store.question import StoreError
+from hookgate.audit.store.question import NoStoreError, StoreError, TooLongError
 
 _Result = TypeVar("_Result")
 _CONNECT_SECONDS = 10.0
@@ -22,9 +22,10 @@ _SPECIAL = frozenset(r"\^$.|?*+()[]{}")
 class PostgresDatabase:
     """A database open for reading, in an event loop of its own: not to be used within another one."""
 
-    def __init__(self, url: str, schema: str) -> None:
-        """Connects. Raises StoreError where it can't, or where there is no store."""
+    def __init__(self, url: str, schema: str, *, limit_seconds: float = _STATEMENT_SECONDS) -> None:
+        """Connects; a statement may take so long. Raises StoreError where it can't, or where there is no store."""
         self._name = name_of(url, schema)
+        self._limit_seconds = limit_seconds
         self._runner = asyncio.Runner()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         try:
@@ -95,6 +96,8 @@ class PostgresDatabase:
     def _run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         try:
             return self._runner.run(work)
+        except asyncpg.QueryCanceledError:
+            raise TooLongError(f"{self._name}: the question took longer than {self._limit_seconds:g} s") from None
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
             raise StoreError(f"{self._name}: {said(error)}") from None
 
@@ -105,13 +108,13 @@ class PostgresDatabase:
             timeout_seconds=_CONNECT_SECONDS,
             settings={
                 "default_transaction_read_only": "on",
-                "statement_timeout": f"{_STATEMENT_SECONDS}s",
+                "statement_timeout": f"{self._limit_seconds * 1000:.0f}ms",
             },
         )
         version = await version_of(connection, schema)
         if version == 0:
             connection.terminate()
-            raise StoreError(
+            raise NoStoreError(
                 f"{self._name}: no store there: `hookgate ship` makes it when it first delivers; `hookgate audit ship DIR` fills one from a journal"
             )
         if version is None:

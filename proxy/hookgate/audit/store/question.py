@@ -1,6 +1,6 @@
 """What a store can be asked, and what it answers: the same for every kind of store. Times are UTC."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -9,6 +9,14 @@ import msgspec
 
 class StoreError(Exception):
     """The store can't be read; one line that names it and says what to do."""
+
+
+class NoStoreError(StoreError):
+    """There is no store yet."""
+
+
+class TooLongError(StoreError):
+    """A question took longer than it may."""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +148,33 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     violations: tuple[Count, ...]
 
 
+class Active(msgspec.Struct, frozen=True, kw_only=True):
+    """What was counted of one name."""
+
+    outcomes: dict[str, int]
+    #: The last hour that has any of it, since 1970.
+    last_hour: int
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return sum(self.outcomes.values())
+
+
+class Reasons(msgspec.Struct, frozen=True, kw_only=True):
+    """Why decisions were no plain yes. `is_sample`: only the newest were looked at."""
+
+    counts: tuple[Count, ...]
+    is_sample: bool
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """What has arrived since. `places`: the last line of each chain that was looked at, by the chain's number in the store."""
+
+    rows: tuple[Row, ...]
+    places: dict[int, int]
+
+
 class Store(Protocol):
     """A store open for questions; all of them raise StoreError. To be closed by whoever opened it."""
 
@@ -154,8 +189,22 @@ class Store(Protocol):
     def session(self, session_id: str, *, limit: int = 1000, cursor: str = "") -> Page:
         """Gives a session's decisions, the oldest first."""
 
-    def stats(self, wanted: Filter, *, top: int = 10, buckets: int = 48) -> Stats:
-        """Counts the decisions of a period; without `since` or `until`, of all that is there."""
+    def stats(self, wanted: Filter, *, top: int = 10, buckets: int = 48, closely: bool = True) -> Stats:
+        """Counts the decisions of a period; without `since` or `until`, of all that is there. Not `closely`: without what is
+        not counted beforehand (`denied`, `denying_sessions`)."""
+
+    def reasons(self, wanted: Filter, *, top: int = 10, most: int = 2000) -> Reasons:
+        """Counts the reasons of the newest so many denials, questions and errors each."""
+
+    def active(self, kind: str, since: datetime, until: datetime) -> dict[str, Active]:
+        """Gives what was counted of each `user`, `unverified` user, `tool`, `policy` or `rule` in the hours of a period."""
+
+    def newest(self, users: tuple[str, ...]) -> tuple[Entry, ...]:
+        """Gives the whole record of each user's newest decision."""
+
+    def arrived(self, wanted: Filter, places: Mapping[int, int] | None, *, limit: int = 200) -> Arrival:
+        """Gives decisions in the order in which they arrived, behind these places; None is the end. What is older than two
+        days when it arrives is left out."""
 
     def entries(self, wanted: Filter) -> Iterator[Entry]:
         """Gives the whole records of all decisions that match, the oldest first, in bounded memory."""

@@ -1,7 +1,9 @@
 """The store in one SQLite file: its tables, and how it is asked."""
 
 import json
+import math
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hookgate.audit.store.dialect import Row, variants
-from hookgate.audit.store.question import StoreError
+from hookgate.audit.store.question import NoStoreError, StoreError, TooLongError
 from hookgate.audit.store.tables import INDEXES, REPLACED, TABLES, Column, Table
 
 #: "HkGt": what tells the file from another program's.
@@ -80,16 +82,18 @@ def version_of(connection: sqlite3.Connection, path: Path) -> int:
 class SqliteDatabase:
     """A store file open for reading."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens it. Raises StoreError where there is none, or none that can be read."""
+    def __init__(self, path: Path, *, limit_seconds: float | None = None) -> None:
+        """Opens it; a statement may take so long. Raises StoreError where there is none, or none that can be read."""
         self._path = path
+        self._limit_seconds = limit_seconds
+        self._until = math.inf
         if not path.exists():
-            raise StoreError(
+            raise NoStoreError(
                 f"{path}: no store there: `hookgate ship` makes it; `hookgate audit ship DIR` fills one from a journal"
             )
         self._connection = self._opened()
         with suppress(sqlite3.Error):
-            self._connection.set_progress_handler(lambda: 0, _STEPS)
+            self._connection.set_progress_handler(lambda: time.monotonic() > self._until, _STEPS)
 
     def mark(self, number: int) -> str:
         """Each value is used once, and they stand in their order."""
@@ -126,12 +130,18 @@ class SqliteDatabase:
 
     def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
         """Gives the rows one after the other."""
+        if self._limit_seconds is not None:
+            self._until = time.monotonic() + self._limit_seconds
         try:
             with closing(self._connection.execute(sql, tuple(values))) as found:
                 while rows := found.fetchmany(_FETCHED):
                     yield from rows
         except sqlite3.Error as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                if time.monotonic() > self._until:
+                    raise TooLongError(
+                        f"{self._path}: the question took longer than {self._limit_seconds:g} s"
+                    ) from None
                 raise KeyboardInterrupt from None
             raise StoreError(f"{self._path}: {error}") from None
 
@@ -161,6 +171,9 @@ class SqliteDatabase:
                 raise StoreError(f"{self._path}: {error}") from None
             if version < len(STEPS):
                 connection.close()
+                if version == 0:
+                    # Somebody is about to make it.
+                    raise NoStoreError(f"{self._path}: no store there yet")
                 raise StoreError(
                     f"{self._path}: of an older version: start `hookgate ship` once, which brings it up to date"
                 )

@@ -18,7 +18,7 @@ from tests.docs import tables
 from tests.docs.markdown import Page
 from tests.support.wait import free_port, until
 
-PAGE = Page(tables.ROOT / "docs" / "rollout.md")
+PAGE = Page(tables.ROOT / "docs" / "walkthrough.md")
 #: A policy's edit is noticed within some seconds, on a busy machine in more.
 PATIENCE_SECONDS = 60
 
