@@ -132,6 +132,7 @@ LONG: dict[str, dict[str, str]] = {
     "chmod": {"-R": "--recursive"},
     "chown": {"-R": "--recursive"},
     "chgrp": {"-R": "--recursive"},
+    "setfacl": {"-R": "--recursive"},
     "git push": {"-f": "--force", "-d": "--delete", "-u": "--set-upstream", "-n": "--dry-run", "-q": "--quiet", "-v": "--verbose",
                  "-4": "--ipv4", "-6": "--ipv6", "-o": "--push-option", "--all": "--all", "--mirror": "--mirror", "--tags": "--tags",
                  "--prune": "--prune", "--force-with-lease": "--force-with-lease", "--force-if-includes": "--force-if-includes"},
@@ -194,6 +195,7 @@ VALUES: dict[str, frozenset[str]] = {
         "mkdir": "-m --mode",
         "touch": "-d -t -r --date --reference",
         "chmod": "--reference",
+        "setfacl": "-m -x -M -X --modify --remove --modify-file --remove-file --set",
         "chown": "--reference --from",
         "kubectl": "-n --namespace --context --cluster --kubeconfig -s --server --user --token -o --output -l --selector -f --filename "
         "-c --container --as -k --type -p --patch --field-selector --timeout --tail --since",

@@ -111,7 +111,7 @@ def _files(noting: Noting, row: Program, options: Options, words: list[Word]) ->
     program, operands = noting.program, options.operands
     files = operands[row.first :] if row.first and not _pattern_given(program, options.flags) else operands
     if program in _ARCHIVERS:
-        files = files if _creates(words) else []
+        files = _archived(noting, options, words) if _creates(words) else []
         noting.mentions(words)
     elif program in _ONE_SCRIPT:
         files = files[:1]
@@ -204,6 +204,17 @@ def _pattern_given(program: str, flags: tuple[str, ...]) -> bool:
     if program in ("chmod", "chown"):
         return "--reference" in flags
     return program in _PATTERN_PROGRAMS and not _PATTERN_OPTIONS.isdisjoint(flags)
+
+
+def _archived(noting: Noting, options: Options, words: list[Word]) -> list[Word]:
+    """Notes the archive that is written; gives what goes into it. `tar cf x y` is `tar -cf x y`."""
+    files, archives = options.operands, [value for option, value in options.values if option in ("-f", "--file")]
+    if words[0] is next(iter(files), None):
+        archives, files = (files[1:2], files[2:]) if "f" in words[0].text else ([], files[1:])
+    for word in archives:
+        if not _REMOTE.match(word.text):
+            noting.path(word, Access.WRITE)
+    return files
 
 
 def _creates(words: list[Word]) -> bool:

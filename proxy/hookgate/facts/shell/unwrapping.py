@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from hookgate.facts.model import Access
 from hookgate.facts.paths import resolved
 from hookgate.facts.shell.call import call_of, fact_of
 from hookgate.facts.shell.flow import Flow
@@ -19,7 +20,7 @@ ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*\+?=")
 _NOTED = frozenset(["chroot", "nsenter", "unshare", "pkexec"])
 #: Their own words name files that they write, or files of another system.
 _NAMING = frozenset(
-    ["strace", "ltrace", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh", "chroot", "nsenter"]
+    ["strace", "ltrace", "screen", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh", "chroot", "nsenter"]
 )
 _CONTAINERS = frozenset(["docker", "podman", "nerdctl"])
 _TAKES_CODE = frozenset(["script", "flock"])
@@ -73,6 +74,7 @@ def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Wor
         if program == "env" and _SPLIT.match(text):
             return _split(rest, at)
         if (told := _told(program, text, rest[at + 1 :])) is not None:
+            _logs(shell, program, rest[at + 2 :])
             return told or None
         if not skip and program in _CONTAINERS:
             break
@@ -94,6 +96,12 @@ def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Wor
     if entrypoint := _entrypoint(program, rest[:at]):
         return [Word(entrypoint), *rest[at:]]
     return rest[at:] or None
+
+
+def _logs(shell: Shell, program: str, behind: list[Word]) -> None:
+    """`script -c text file`: all that is printed goes into the file."""
+    for word in behind if program == "script" else ():
+        shell.ledger.path(word.text, shell.cwd, Access.WRITE, program=program)
 
 
 def _told(program: str, option: str, rest: list[Word]) -> list[Word] | None:
