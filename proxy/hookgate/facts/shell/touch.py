@@ -34,6 +34,9 @@ _PATTERN_PROGRAMS = frozenset(
 )
 #: What they look for may be an address.
 _SEARCHERS = frozenset(["grep", "rg", "sed", "awk", "jq"])
+_AWKS = frozenset(["awk", "gawk", "mawk", "nawk"])
+#: `getline < "/x"`, `print > "/x"`.
+_AWK_FILE = re.compile(r"[<>]\s*\"(/[^\"]+)\"")
 _ARCHIVERS = frozenset(["tar", "bsdtar"])
 #: What stands behind their script is the script's.
 _ONE_SCRIPT = frozenset(["python", "node", "sh", "bash", "zsh", "dash", "ksh", "ash", "fish"])
@@ -118,6 +121,9 @@ def _files(noting: Noting, row: Program, options: Options, words: list[Word]) ->
     final = len(files) - 1
     if row.last is None or final < 1 or any(option in _TARGETS for option, _ in options.values):
         final = -1
+    if program in _AWKS and row.first and operands:
+        for path in islice(_AWK_FILE.finditer(operands[0].text), _MAX_WORD_PATHS):
+            noting.path(Word(path[1]), Access.NAMED)
     in_place = program == "sed" and "--in-place" in options.flags
     for at, word in enumerate(files):
         if program in _REMOTES and (match := _REMOTE.match(word.text)) and not word.text.startswith(("/", ".", "~")):

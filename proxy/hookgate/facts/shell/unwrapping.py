@@ -17,7 +17,7 @@ from hookgate.facts.shell.wrappers import LOOKS, WRAPPERS, Wrapper
 
 ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*\+?=")
 #: Wrappers that mean something by themselves.
-_NOTED = frozenset(["chroot", "nsenter", "unshare", "pkexec"])
+_NOTED = frozenset(["chroot", "nsenter", "unshare", "pkexec", "systemd-run"])
 #: Their own words name files that they write, or files of another system.
 _NAMING = frozenset(
     ["strace", "ltrace", "screen", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh", "chroot", "nsenter"]
