@@ -152,6 +152,9 @@ def _named(noting: Noting, words: list[Word]) -> None:
     for word in words:
         if word.text.startswith("file:"):
             noting.mentions([word.reading(word.text.removeprefix("file://"))])
+        elif noting.program == "git" and words[0].text in ("show", "cat-file") and ":" in word.text:
+            # A file of an older state: `git show HEAD:path`.
+            noting.path(word.reading(word.text.partition(":")[2]), Access.READ)
         elif not has_scheme(word.text):
             noting.mentions([word])
 

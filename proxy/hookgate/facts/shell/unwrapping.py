@@ -23,6 +23,8 @@ _NAMING = frozenset(
     ["strace", "ltrace", "screen", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh", "chroot", "nsenter"]
 )
 _CONTAINERS = frozenset(["docker", "podman", "nerdctl"])
+#: One word behind them is a command line.
+_TAKES_TEXT = frozenset(["watch", "heroku"])
 _TAKES_CODE = frozenset(["script", "flock"])
 _CODE = re.compile(r"^(?:-[a-z]*c|--command)$")
 _SPLIT = re.compile(r"^(?:-[0iv]*S|--split-string)")
@@ -166,8 +168,11 @@ def run_wrapped(shell: Shell, wrapped: Wrapped, assigned: list[str], frame: Fram
 
 def _run(shell: Shell, wrapped: Wrapped, assigned: list[str], frame: Frame) -> Flow:
     program, own, inner = wrapped
-    if program == "watch" and len(inner) == 1:
-        return shell.read(inner[0].text, frame.inside(program))
+    if program == "hyperfine" or (program in _TAKES_TEXT and len(inner) == 1):
+        flow = frame.flow
+        for word in inner:
+            flow = shell.read(word.text, frame.inside(program))
+        return flow
     if program == "xargs" and frame.flow.text is not None:
         mark = _mark(own)
         if mark:

@@ -113,6 +113,9 @@ WRAPPERS: dict[str, Wrapper] = {
     "asdf": _w("", 1, "", "exec"),
     "devbox": _w("", 1, "--", "run"),
     "heroku": _w("-a --app -s --size", 1, "--", "run run:detached"),
+    "hyperfine": _w(
+        "-w -r -m -M -p -c -s -n -N -u --warmup --runs --min-runs --max-runs --export-json --export-markdown --export-csv --command-name"
+    ),
     "multipass": _w("", 2, "--", "exec"),
     "crictl": _w("-r", 2, "", "exec"),
     "wsl": _w("-d -u --distribution --user"),
@@ -147,6 +150,7 @@ WRAPPERS |= dict.fromkeys(
         "multitime",
         "pexec",
         "prlimit",
+        "shx",
         "valgrind",
         "fakeroot",
         "setarch",
