@@ -21,6 +21,10 @@ def trimmed(written: str) -> str:
     return written.strip(_JS_SPACE)
 
 
+#: Another's home: `~root`, `~alex/x`.
+_USER = re.compile(r"^~([a-z_][a-z0-9_-]*)(?=/|$)")
+
+
 def resolved(written: str, cwd: str) -> str:
     """Gives the absolute, normalised path. `~` is the home directory that the working directory lies in, and stays symbolic
     where it lies in none: the service's own home is not the client's.
@@ -35,6 +39,9 @@ def resolved(written: str, cwd: str) -> str:
     if written[:1] == "~" and (written == "~" or written[1] == "/"):
         home = home_of(cwd)
         return posixpath.normpath(f"{home}/{written[2:]}" if home else written)
+    if written[:1] == "~" and (user := _USER.match(written)):
+        name = user[1]
+        written = f"{'' if name == 'root' else '/home'}/{name}{written[user.end() :]}"
     path = written if written[:1] == "/" or not cwd else f"{cwd}{'' if cwd[-1] == '/' else '/'}{written}"
     if path[:1] == "/" and "//" not in path and "/." not in path and path[-1] != "/":
         return path  # Normal already, as most are.
