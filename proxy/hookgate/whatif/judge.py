@@ -31,6 +31,8 @@ from hookgate.whatif.reads import reads_in
 _MOST_TOGETHER, _BATCH_BYTES = 50, 1024 * 1024
 _IN_FLIGHT = 4
 _ANSWER_SECONDS = 60.0
+#: Nobody's call waits for it.
+_START_SECONDS = 120.0
 _WATCH = 'cat; kill -TERM "$0"; rm -rf -- "$1"'
 
 
@@ -51,7 +53,7 @@ class Judge:
     def __init__(self, binary: Path, policies: Path, *, stricter_than_effect: str = "deny") -> None:
         self.policies = policies
         self._stricter_than_effect = stricter_than_effect
-        self._process = CerbosProcess(binary, policies)
+        self._process = CerbosProcess(binary, policies, start_seconds=_START_SECONDS)
         self._watcher: asyncio.subprocess.Process | None = None
         self._transport: GrpcTransport | None = None
         self._free = asyncio.Semaphore(_IN_FLIGHT)
