@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from hookgate.config.tree import Pdp
 from hookgate.errors import ErrorKind, GateError
 from hookgate.facts import facts_of
@@ -127,9 +125,10 @@ class Judge:
 
     async def _asked(self, questions: Sequence[Question]) -> list[Decision | GateError]:
         """Questions about the same principal go together."""
-        groups: dict[bytes, list[int]] = {}
+        groups: dict[str, list[int]] = {}
         for number, question in enumerate(questions):
-            key = msgspec.msgpack.encode((question.principal_id, question.roles, question.principal_attributes))
+            # Not as JSON: a damaged record may hold what that has no form for.
+            key = repr((question.principal_id, question.roles, question.principal_attributes))
             groups.setdefault(key, []).append(number)
         found: list[Decision | GateError] = [GateError(ErrorKind.PDP_NONSENSE)] * len(questions)
 
@@ -162,7 +161,7 @@ class Judge:
                 raise CerbosError(f"{self.policies}: the PDP that was asked has ended: {error}") from None
             if len(questions) == 1:
                 return [error]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             # What a damaged record holds may be nothing that JSON has.
             if len(questions) == 1:
                 return [GateError(ErrorKind.PAYLOAD_MALFORMED, type(error).__name__)]
