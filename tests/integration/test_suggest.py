@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from hookgate.binaries import find_cerbos
@@ -52,12 +53,20 @@ def period() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def test_it_passes_the_compiler_and_changes_nothing_that_was_ordinary(tmp_path: Path) -> None:
-    where, out = store(tmp_path, period()), tmp_path / "first"
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """A period's store, what was suggested of it, and what was said."""
+    folder = tmp_path_factory.mktemp("first")
+    where, out = store(folder, period()), folder / "first"
     done = suggested(where, out)
     assert done.returncode == 0, done.stderr
-    assert "forced-push" in done.stdout.splitlines()[3]
-    assert "keys-and-credentials" in done.stdout.splitlines()[2]
+    return where, out, done.stdout
+
+
+def test_it_passes_the_compiler_and_changes_nothing_that_was_ordinary(first: tuple[Path, Path, str]) -> None:
+    where, out, said = first
+    assert "forced-push" in said.splitlines()[3]
+    assert "keys-and-credentials" in said.splitlines()[2]
 
     cerbos = find_cerbos(say=print).path
     told = compiled(cerbos, out)
@@ -87,9 +96,10 @@ def test_it_passes_the_compiler_and_changes_nothing_that_was_ordinary(tmp_path: 
     assert "there is something already" in again.stderr
 
 
-def test_what_is_new_is_asked_about_and_what_did_not_occur_is_denied(tmp_path: Path) -> None:
-    where, out = store(tmp_path, period()), tmp_path / "first"
-    assert suggested(where, out).returncode == 0
+def test_what_is_new_is_asked_about_and_what_did_not_occur_is_denied(
+    first: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    _, out, _ = first
     later = [
         asked(1, tool_input="git status"),
         asked(2, tool_input="rustc x.rs"),

@@ -31,7 +31,7 @@ resourcePolicy:
   rules:
     - {{actions: ["*"], effect: EFFECT_ALLOW, roles: ["*"], condition: {{match: {{all: {{of: [{{expr: {expr}}}]}}}}}}}}
 """
-SHARED = 'exportVariables: {name: shared, definitions: {reads_path: "R.attr.tool_input[\\"file_path\\"]"}}'
+SHARED = 'exportVariables: {name: shared, definitions: {import: "R.attr.tool_input[\\"file_path\\"]"}}'
 ROLES = 'derivedRoles: {name: roles, definitions: [{name: owner, parentRoles: [a], condition: {match: {expr: "P.attr.claims.team == 1"}}}]}'
 
 

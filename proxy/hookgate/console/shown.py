@@ -27,7 +27,7 @@ _PAGES = (
     ("search", "/search", "Search"),
     ("people", "/people", "People"),
     ("policies", "/policies", "Policies"),
-    ("whatif", "/whatif", "What-if"),
+    ("whatif", "/whatif", "What\N{NON-BREAKING HYPHEN}if"),
     ("evidence", "/evidence", "Evidence"),
 )
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from hookgate.config.tree import Pdp
 from hookgate.errors import ErrorKind, GateError
 from hookgate.facts import facts_of
@@ -31,6 +29,8 @@ from hookgate.whatif.reads import reads_in
 _MOST_TOGETHER, _BATCH_BYTES = 50, 1024 * 1024
 _IN_FLIGHT = 4
 _ANSWER_SECONDS = 60.0
+#: Nobody's call waits for it.
+_START_SECONDS = 120.0
 _WATCH = 'cat; kill -TERM "$0"; rm -rf -- "$1"'
 
 
@@ -51,7 +51,7 @@ class Judge:
     def __init__(self, binary: Path, policies: Path, *, stricter_than_effect: str = "deny") -> None:
         self.policies = policies
         self._stricter_than_effect = stricter_than_effect
-        self._process = CerbosProcess(binary, policies)
+        self._process = CerbosProcess(binary, policies, start_seconds=_START_SECONDS)
         self._watcher: asyncio.subprocess.Process | None = None
         self._transport: GrpcTransport | None = None
         self._free = asyncio.Semaphore(_IN_FLIGHT)
@@ -125,9 +125,10 @@ class Judge:
 
     async def _asked(self, questions: Sequence[Question]) -> list[Decision | GateError]:
         """Questions about the same principal go together."""
-        groups: dict[bytes, list[int]] = {}
+        groups: dict[str, list[int]] = {}
         for number, question in enumerate(questions):
-            key = msgspec.msgpack.encode((question.principal_id, question.roles, question.principal_attributes))
+            # Not as JSON: a damaged record may hold what that has no form for.
+            key = repr((question.principal_id, question.roles, question.principal_attributes))
             groups.setdefault(key, []).append(number)
         found: list[Decision | GateError] = [GateError(ErrorKind.PDP_NONSENSE)] * len(questions)
 
@@ -160,7 +161,7 @@ class Judge:
                 raise CerbosError(f"{self.policies}: the PDP that was asked has ended: {error}") from None
             if len(questions) == 1:
                 return [error]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             # What a damaged record holds may be nothing that JSON has.
             if len(questions) == 1:
                 return [GateError(ErrorKind.PAYLOAD_MALFORMED, type(error).__name__)]

@@ -20,6 +20,7 @@ _PLAIN = {"id", "kind", "roles", "scope", "policyVersion", "policy_version"}
 _SUFFIXES = {".yaml", ".yml", ".json"}
 _CLOCK = {"now", "timeSince"}
 _GLOBALS = {"G", "globals"}
+_DEFINED = {"local", "definitions", "variables"}
 _EXPRESSIONS = {"expr", "ruleActivated", "conditionNotMet"}
 
 
@@ -121,26 +122,21 @@ def _imported(policy: dict[str, Any]) -> Iterator[str]:
         yield f"roles {name}"
 
 
-def _expressions(value: Any, *, all_texts: bool = False) -> Iterator[str]:
+def _expressions(value: Any) -> Iterator[str]:
     """Gives every text that is an expression by its place."""
-    if isinstance(value, str) and all_texts:
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key in _EXPRESSIONS and isinstance(item, str):
-                yield item
-            elif key in ("local", "definitions", "variables"):
-                names = isinstance(item, dict)
-                yield from _expressions(item, all_texts=names and key != "variables")
-                if key == "variables" and names:
-                    # The older form: definitions at the top of the file.
-                    yield from (text for text in item.values() if isinstance(text, str))
-            elif key in ("import", "constants", "exportConstants"):
-                continue
-            else:
-                yield from _expressions(item, all_texts=all_texts and isinstance(item, str))
-    elif isinstance(value, list):
+    if isinstance(value, list):
         for item in value:
+            yield from _expressions(item)
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        if key in _EXPRESSIONS and isinstance(item, str):
+            yield item
+        elif key in _DEFINED and isinstance(item, dict):
+            # Whatever they are called. At the top of a file stands the older form, beside names of imports.
+            yield from (text for text in item.values() if isinstance(text, str))
+            yield from _expressions({name: inner for name, inner in item.items() if not isinstance(inner, str)})
+        elif key not in ("import", "constants", "exportConstants"):
             yield from _expressions(item)
 
 

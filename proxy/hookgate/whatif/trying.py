@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from hookgate.audit.store.question import Filter, Store
+from hookgate.pdp.process import CerbosError
 from hookgate.whatif.judge import Judge, digest_of
 from hookgate.whatif.model import Result
 from hookgate.whatif.run import WhatIf, result_of
@@ -69,6 +70,7 @@ class Trying:
                 raise
         if self._path is not None:
             await asyncio.to_thread(self._path.unlink, missing_ok=True)
+        await asyncio.to_thread(self._unchanged)
         return result_of(
             self.state,
             trial.wanted,
@@ -78,9 +80,18 @@ class Trying:
             against_digest=self._against_digest,
         )
 
+    def _unchanged(self) -> None:
+        """A PDP follows its files: what it said is about those that were there at the beginning only if they still are."""
+        trial = self._trial
+        for policies, digest in ((trial.policies, self._digest), (trial.against, self._against_digest)):
+            if policies is not None and digest_of(policies) != digest:
+                raise CerbosError(f"{policies}: the policies were changed while they were tried: try them again")
+
     def _judge(self, policies: Path) -> Judge:
         return Judge(self._trial.cerbos, policies, stricter_than_effect=self._trial.stricter_than_effect)
 
     def _keep(self, state: State) -> None:
         if self._path is not None and state.tally.total:
-            keep(self._path, state)
+            # Where nothing can be kept, an interrupted one begins anew; this one need not end for it.
+            with suppress(OSError):
+                keep(self._path, state)
