@@ -11,6 +11,7 @@ from typing import Any
 import re2
 
 from hookgate.audit.digest import Digests, Purpose
+from hookgate.audit.known import Known
 from hookgate.audit.record import CallRecord, DroppedRecord, OutputRecord
 from hookgate.audit.secrets import FORMS, HINT, SECRET_NAME, name_pattern, named_forms
 from hookgate.config.audit import Redaction
@@ -56,8 +57,6 @@ _OURS = frozenset(
 #: Fields that repeat what others hold, word by word and without the names that stood beside. The others are left as they
 #: are: nobody hides the tool of a call from a search by passing its name as a password.
 _REPEATING = frozenset(("facts", "outputs", "reason", "answer", "would_answer"))
-#: From this length on a secret is looked for there, as a whole text, and from that one on within texts.
-_TELLING_CHARACTERS, _TELLING_WITHIN_CHARACTERS = 4, 6
 #: Members that name a value beside them, as environment variables are often given.
 _NAMING, _NAMED_VALUE = ("name", "key"), "value"
 #: As much of a digest as is told.
@@ -96,7 +95,7 @@ class Redactor:
         """Gives a record without secrets, its long strings cut; each field has a budget of its own. Names of fields in which
         something was cut or left out are added to `cut`."""
         clean: dict[str, Any] = {}
-        known: dict[str, str] = {}
+        known = Known()
         # What a call brought is read first: there a secret stands beside what names it.
         for name in sorted(value, key=_REPEATING.__contains__):
             item, budget = value[name], Budget(known, repeating=name in _REPEATING)
@@ -126,7 +125,7 @@ class Redactor:
         if (
             self._hint.search(window)
             or any(form.search(window) for _, form in self._own)
-            or (budget.repeating and any(secret in window for secret in budget.known))
+            or (budget.repeating and budget.known.in_text(window))
         ):
             if budget.spent or not budget.suspect():
                 return _LEFT_OUT
@@ -147,10 +146,8 @@ class Redactor:
         one ends."""
         marks: list[str] = []
         text = text.replace(_OPEN, _UNKNOWN).replace(_CLOSE, _UNKNOWN)
-        for secret, mark in budget.known.items() if budget.repeating else ():
-            if secret in text and (len(secret) >= _TELLING_WITHIN_CHARACTERS or secret == text):
-                text = text.replace(secret, f"{_OPEN}{len(marks)}{_CLOSE}")
-                marks.append(mark)
+        if budget.repeating:
+            text = budget.known.replaced(text, partial(_stood_in, marks))
         for kind, pattern in self._forms:
             text = pattern.sub(partial(self._replaced, kind, marks, budget), text)
             if budget.spent:
@@ -233,9 +230,13 @@ class Redactor:
         if not budget.digest():
             return f"[redacted:{kind}]"
         mark = f"[redacted:{kind}:{self._digests.of_text(Purpose.SECRET, secret)[:DIGEST_CHARACTERS]}]"
-        if len(secret) >= _TELLING_CHARACTERS:
-            budget.known.setdefault(secret, mark)
+        budget.known.add(secret, mark)
         return mark
+
+
+def _stood_in(marks: list[str], mark: str) -> str:
+    marks.append(mark)
+    return f"{_OPEN}{len(marks) - 1}{_CLOSE}"
 
 
 def _drop_letters(facts: Any, told: Any) -> None:
@@ -252,11 +253,11 @@ def _drop_letters(facts: Any, told: Any) -> None:
 
 
 class Budget:
-    """What of a field is still kept. `known` are the record's secrets that were found until now, with their marks; a field
-    that repeats others is looked through for them."""
+    """What of a field is still kept. `known` are the record's secrets that were found until now; a field that repeats others
+    is looked through for them."""
 
-    def __init__(self, known: dict[str, str] | None = None, *, repeating: bool = False) -> None:
-        self.known = {} if known is None else known
+    def __init__(self, known: Known | None = None, *, repeating: bool = False) -> None:
+        self.known = known or Known()
         self.repeating = repeating
         self._strings, self._characters = _MAX_STRINGS, _MAX_CHARACTERS
         self._suspects, self._digests = _MAX_SUSPECTS, _MAX_DIGESTS
