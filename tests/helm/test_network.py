@@ -83,6 +83,18 @@ def test_the_network_policy_bounds_who_posts_who_reads_and_what_goes_out(chart: 
     assert chart.rendered(file("default")).one("NetworkPolicy")["spec"]["policyTypes"] == ["Ingress"]
 
 
+def test_a_label_of_its_own_counts_for_more_than_that_of_all_and_stands_once(chart: Chart) -> None:
+    labels = {"commonLabels": {"release": "ours", "team": "a", "app.kubernetes.io/name": "other"}}
+    monitored = {
+        "monitoring.serviceMonitor.enabled": True,
+        "monitoring.serviceMonitor.labels": {"release": "prometheus"},
+    }
+    rendered = chart.rendered(changes={**labels, **monitored})
+    found = rendered.one("ServiceMonitor")["metadata"]["labels"]
+    assert (found["release"], found["team"], found["app.kubernetes.io/name"]) == ("prometheus", "a", "hookgate")
+    assert rendered.one("Service")["metadata"]["labels"]["release"] == "ours"
+
+
 def test_the_autoscaler_goes_by_cpu_and_by_decisions_under_way(chart: Chart) -> None:
     assert chart.rendered(file("default")).all("HorizontalPodAutoscaler") == []
     assert chart.rendered(file("default")).workload()["spec"]["replicas"] == 2

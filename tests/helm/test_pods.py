@@ -3,6 +3,8 @@
 import json
 import posixpath
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,6 +12,7 @@ import yaml
 from tests.docs.tables import MANAGED_SETTINGS, ROOT
 from tests.helm.chart import CI, Chart, Manifest, Rendered, containers
 from tests.helm.values import CHART, VALUES
+from tests.support.fetched import wanted
 
 FOREIGN = {"first", "beside", "agent"}
 
@@ -191,12 +194,12 @@ def test_probes_ask_the_admin_listener_and_the_shipping_process(rendered: Render
 
 
 def test_a_pod_that_ends_has_time_for_all_that_is_under_way(chart: Chart) -> None:
-    for changes, wanted in (({}, 25), ({"preStopSeconds": 20, "config": {"server": {"grace_seconds": 33.5}}}, 64)):
+    for changes, seconds in (({}, 25), ({"preStopSeconds": 20, "config": {"server": {"grace_seconds": 33.5}}}, 64)):
         pod = chart.rendered(changes=changes).gateway()
         settings = chart.rendered(changes=changes).settings()
         stop = containers(pod)["hookgate"]["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert stop > settings.get("decision", {}).get("deadline_seconds", 2)
-        assert pod["terminationGracePeriodSeconds"] == wanted > stop + settings["server"].get("grace_seconds", 10)
+        assert pod["terminationGracePeriodSeconds"] == seconds > stop + settings["server"].get("grace_seconds", 10)
 
 
 def test_the_shipping_process_is_one_of_two_and_never_both(chart: Chart) -> None:
@@ -351,3 +354,20 @@ def test_image_and_chart_agree_on_users_and_programs() -> None:
     for name in ("hookgateUser", "pdpUser"):
         assert f"runAsUser: {security[name]}\n" in kustomized
     assert f"runAsGroup: {security['group']}\n" in kustomized
+
+
+def test_an_upgrade_of_the_chart_goes_on_with_the_volumes_that_are_there(chart: Chart, tmp_path: Path) -> None:
+    """What a StatefulSet holds for good (all but replicas, template, strategies and retention) depends on no version, label or setting."""
+    newer = tmp_path / "hookgate"
+    shutil.copytree(CHART, newer)
+    text = (newer / "Chart.yaml").read_text()
+    (newer / "Chart.yaml").write_text(re.sub(r"(?m)^(version|appVersion): .*$", r'\1: "9.9.9"', text))
+    changes = {
+        "commonLabels": {"team": "a"}, "commonAnnotations": {"a": "b"}, "podLabels": {"c": "d"}, "replicas": 5,
+        "config": {"mode": "observe"}, "shipping.ownContainer": True, "image.tag": "9.9.9",
+    }  # fmt: skip
+    old, new = chart.rendered().workload(), Chart(wanted("helm"), newer).rendered(changes=changes).workload()
+    assert old["metadata"]["labels"]["helm.sh/chart"] != new["metadata"]["labels"]["helm.sh/chart"]
+    for key in ("selector", "serviceName", "podManagementPolicy", "volumeClaimTemplates"):
+        assert old["spec"][key] == new["spec"][key], key
+    assert old["metadata"]["name"] == new["metadata"]["name"]

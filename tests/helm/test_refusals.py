@@ -7,6 +7,7 @@ import pytest
 from tests.helm.chart import Chart, RefusedError
 
 EXTERNAL = {"pdp.external.address": "dns:///cerbos:3593"}
+HTTP = {"type": "http", "url": "https://collector.example.com/"}
 STORE = {"store.type": "postgres", "store.postgres.existingSecret": "store"}
 
 
@@ -53,6 +54,31 @@ STORE = {"store.type": "postgres", "store.postgres.existingSecret": "store"}
             {"monitoring.serviceMonitor.enabled": True, "monitoring.podMonitor.enabled": True},
             "each decision would be counted twice",
         ),
+        (
+            {"shippers": [{**HTTP, "headers": {"Authorization": "Splunk abc"}}]},
+            "config.audit.shippers[1].headers.Authorization: a secret as it is would stand in a ConfigMap",
+        ),
+        (
+            {"shippers": [{"type": "postgres", "url": "postgresql://me:pass${A}@host/db"}]},
+            "config.audit.shippers[1].url: a secret as it is",
+        ),
+        (
+            {"config": {"audit": {"shippers": [{"type": "kafka", "brokers": ["a:1"], "topic": "a", "password": "b"}]}}},
+            "config.audit.shippers[0].password: a secret as it is",
+        ),
+        (
+            {"pdp.config": {"storage": {"git": {"https": {"password": "a"}}}}},
+            "pdp.config.storage.git.https.password: a secret as it is",
+        ),
+        ({"helmTest.headers": {"authorization": "Bearer a"}}, "name its Secret in helmTest.token.existingSecret"),
+        (
+            {**STORE, **EXTERNAL, "networkPolicy.egress.enabled": True, "identity.kubernetes.enabled": True},
+            "and postgres, pdp.external, identity.kubernetes is outside of the pod: add a rule",
+        ),
+        (
+            {"policies.source": "git", "policies.git.url": "https://a/b", "networkPolicy.egress.enabled": True},
+            "and policies.source: git is outside",
+        ),
     ],
 )
 def test_it_is_refused(chart: Chart, changes: dict[str, Any], words: str) -> None:
@@ -72,6 +98,20 @@ def test_a_deployment_is_rendered_with_a_sink_outside_of_the_pod(chart: Chart, s
     # As it also is where a file of settings names the sinks.
     config = {"audit": {"shippers": [made]}}
     assert chart.rendered(changes={"kind": "Deployment", "config": config}).settings()["audit"]["shippers"] == [made]
+
+
+def test_secrets_from_variables_are_none_that_stand_there(chart: Chart) -> None:
+    shippers = [
+        {**HTTP, "headers": {"Authorization": "Splunk ${SPLUNK_TOKEN}", "X-Site": "eu"}},
+        {"type": "postgres", "url": "postgresql://me:${STORE_PASSWORD}@host:5432/db"},
+        {"type": "http", "url": "https://example.com:8088/a@b"},
+    ]
+    assert chart.rendered(changes={"shippers": shippers}).settings()["audit"]["shippers"][1:] == shippers
+
+
+def test_with_nothing_outside_of_the_pod_nothing_has_to_go_out(chart: Chart) -> None:
+    spec = chart.rendered(changes={"networkPolicy.egress.enabled": True}).one("NetworkPolicy")["spec"]
+    assert [rule["ports"][0]["port"] for rule in spec["egress"]] == [53]
 
 
 def test_a_store_outside_of_the_pod_is_a_sink(chart: Chart) -> None:

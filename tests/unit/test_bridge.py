@@ -19,9 +19,10 @@ import pytest
 import trustme
 
 from hookgate.client.bridge.config import BridgeError, exposure, load
-from hookgate.client.bridge.run import main
+from hookgate.client.bridge.run import Hook
 from tests.conftest import payload
 from tests.support.installed import installed
+from tests.support.wait import until
 
 DENY = {
     "hookSpecificOutput": {
@@ -118,19 +119,17 @@ class Ended:
 
 
 @pytest.fixture
-def bridge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Ended]]:
-    """Runs it here. It empties the environment: that of the tests stays as it is."""
-    monkeypatch.setattr(os, "environ", {"USER": "somebody-else", "http_proxy": "http://127.0.0.1:1"})
-    before = signal.getsignal(signal.SIGALRM)
+def bridge(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Asks here, in an environment that is not to count."""
+    monkeypatch.setenv("USER", "somebody-else")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
 
     def run(config: Path, sent: bytes | dict[str, Any]) -> Ended:
         raw = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
-        code = main(["--config", str(config)], io.BytesIO(raw), os.geteuid())
-        assert os.environ == {}
-        return Ended(code, *capsys.readouterr())
+        code = Hook(["--config", str(config)], io.BytesIO(raw), os.geteuid()).ask()
+        return Ended(code, *capfd.readouterr())
 
-    yield run
-    signal.signal(signal.SIGALRM, before)
+    return run
 
 
 Configured = Callable[..., Path]
@@ -226,23 +225,12 @@ def test_whatever_is_no_answer_blocks(
     assert ended.err == f"[hookgate hook] {why}. Blocked, because Hookgate could not be asked.\n"
 
 
-def test_nobody_there_and_nobody_in_time_block_too(service: Service, configured: Configured, bridge: Bridge) -> None:
-    service.drips = 0.2
-    assert "no answer: not in time" in bridge(configured(timeout_seconds=0.5), payload("PreToolUse.Bash")).err
-    service.close()
+def test_nobody_there_blocks_too(configured: Configured, bridge: Bridge) -> None:
     ended = bridge(configured(url="http://127.0.0.1:1/ext/claude"), payload("PreToolUse.Bash"))
     assert (ended.code, ended.err) == (
         2,
         "[hookgate hook] no answer: Connection refused. Blocked, because Hookgate could not be asked.\n",
     )
-
-
-def test_a_client_that_sends_no_end_is_not_waited_for(configured: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "environ", {})
-    reader, writer = os.pipe()
-    with os.fdopen(reader, "rb") as stream:
-        assert main(["--config", str(configured(timeout_seconds=0.2))], stream, os.geteuid()) == 2
-    os.close(writer)
 
 
 @pytest.mark.parametrize("event", ["Stop", "SubagentStop", "TaskCompleted", "TeammateIdle"])
@@ -298,9 +286,8 @@ def test_a_fault_of_the_configuration_blocks_and_names_its_place(
 @pytest.mark.parametrize(
     "arguments", [["--config"], ["--other", "/x"], ["--config", "hook.json"], ["--config=hook.json"], ["x"]]
 )
-def test_wrong_arguments_block(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
-    monkeypatch.setattr(os, "environ", {})
-    assert main(arguments, io.BytesIO(b"{}"), os.geteuid()) == 2
+def test_wrong_arguments_block(arguments: list[str]) -> None:
+    assert Hook(arguments, io.BytesIO(b"{}"), os.geteuid()).ask() == 2
 
 
 def test_a_configuration_that_others_could_write_is_not_used(configured: Configured, tmp_path: Path) -> None:
@@ -448,6 +435,103 @@ def test_over_tls_only_the_configured_authority_counts_and_the_certificate_is_sh
         finally:
             service.close()
     assert [path.name for path in tmp_path.glob("ran-*")] == []
+
+
+def started(python: Path, config: Path, program: str = "", **streams: Any) -> "subprocess.Popen[bytes]":
+    """Starts it, with pipes for streams that are not given."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can write what the bridge takes for its configuration")
+    arguments = ["hook", "--config", str(config)]
+    how = ["-c", program, *arguments[1:]] if program else ["-m", "hookgate", *arguments]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen([python, "-I", *how], **{**pipes, **streams})
+
+
+def ended(process: "subprocess.Popen[bytes]", sent: dict[str, Any] | None = None) -> Ended:
+    out, err = process.communicate(json.dumps(sent).encode() if sent else None, timeout=60)
+    return Ended(process.returncode, (out or b"").decode(), (err or b"").decode())
+
+
+@pytest.mark.parametrize(("event", "code"), [("PreToolUse", 2), ("Stop", 1)])
+def test_nobody_in_time_blocks_but_where_that_would_mean_working_on(
+    service: Service, configured: Configured, python: Path, event: str, code: int
+) -> None:
+    service.drips = 0.2
+    done = ended(started(python, configured(timeout_seconds=0.5)), {"hook_event_name": event})
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith("[hookgate hook] no answer: not in time. ")
+
+
+def test_a_client_that_sends_no_end_is_not_waited_for(configured: Configured, python: Path) -> None:
+    process = started(python, configured(timeout_seconds=0.2))
+    assert process.wait(60) == 2
+    assert "not in time" in ended(process).err
+
+
+#: Like a look-up of a name that hangs: no signal gets a thread out of it.
+HANGING_LOOK_UP = """
+import ctypes, socket, sys
+from hookgate.client.bridge.run import main
+libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+libc.pthread_mutex_lock(mutex)
+socket.getaddrinfo = lambda *_, **__: libc.pthread_mutex_lock(mutex)
+main(sys.argv[1:])
+"""
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(configured: Configured, python: Path) -> None:
+    config = configured(url="http://hookgate.example/", timeout_seconds=0.2)
+    done = ended(started(python, config, HANGING_LOOK_UP), payload("PreToolUse.Bash"))
+    assert (done.code, "not in time" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1"])
+def test_whoever_ends_it_while_it_asks_blocks_the_call(
+    service: Service, configured: Configured, python: Path, name: str
+) -> None:
+    service.drips = 60
+    with started(python, configured(timeout_seconds=60)) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(json.dumps(payload("PreToolUse.Bash")).encode())
+        process.stdin.close()
+        until(lambda: service.seen, seconds=60, what="it to ask")
+        process.send_signal(getattr(signal, name))
+        assert process.wait(60) == 2
+        assert b"Blocked" in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(0, "standard input is closed"), (1, "standard output is closed"), (2, "")]
+)
+def test_without_one_of_its_streams_it_blocks(
+    service: Service, configured: Configured, python: Path, number: int, told: str
+) -> None:
+    if number == 2:
+        service.answer = b""
+    process = started(python, configured(), CLOSED.format(number=number))
+    done = ended(process, payload("PreToolUse.Bash"))
+    assert (done.code, told in done.err) == (2, True)
+
+
+CLOSED = "import os, sys; os.close({number}); os.execv(sys.executable, [sys.executable, '-I', '-m', 'hookgate', 'hook', *sys.argv[1:]])"
+
+
+def test_an_answer_that_nobody_takes_blocks(service: Service, configured: Configured, python: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert ended(started(python, configured(), stdout=writer), payload("PreToolUse.Bash")).code == 2
+        service.answer = b""
+        assert ended(started(python, configured(), stderr=writer), payload("PreToolUse.Bash")).code == 2
+    finally:
+        os.close(writer)
+
+
+def test_a_bridge_that_can_not_even_begin_blocks(configured: Configured, python: Path) -> None:
+    broken = "import sys; sys.modules['hookgate.client.bridge.posting'] = None; from hookgate.client.bridge.start import start; start(sys.argv[1:])"
+    done = ended(started(python, configured(), broken), payload("PreToolUse.Bash"))
+    assert (done.code, done.err) == (2, "[hookgate hook] failed: ModuleNotFoundError. Blocked.\n")
 
 
 def test_it_imports_nothing_of_the_rest(python: Path) -> None:

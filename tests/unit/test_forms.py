@@ -26,8 +26,8 @@ PUBLIC = "https://hooks.example.com/ext/claude"
 AWKWARD = parse(
     {
         "url": PUBLIC,
-        "headers": {"X-Claude-Label-Note": "it's \"{{ quoted }}\" {% raw %} \\ end\\\\ é 日本 $env:X `x` '@"},
-        "hardening": {"env": {"NOTE": "one\ntwo\n'@\n"}},
+        "headers": {"X-Claude-Label-Note": "it's \"{{ quoted }}\" {% raw %} \\ end\\\\ é $env:X `x` '@"},
+        "hardening": {"env": {"NOTE": "one\ntwo\n'@\n日本"}},
         "bridge": {"events": ["SessionStart"]},
         "teams": {"marketing": {}},
     }
@@ -300,6 +300,14 @@ def test_the_command_prints_one_form_and_refuses_holes_on_wish(tmp_path: Path) -
     lines = told.stderr.decode().splitlines()
     assert lines[0].startswith(f"hookgate: hole: {plan}: events.without: ")
     assert lines[-1] == "hookgate: --strict: nothing was written"
+    # Each form is held to its own platform.
+    plan.write_text("hardening: {path: {macos: ''}}\n")
+    assert command(str(plan), "--form", "json", "--strict").returncode == 0
+    told = command(str(plan), "--form", "mobileconfig", "--strict")
+    assert (told.returncode, told.stdout) == (1, b"")
+    told = command(str(plan), "--out", str(tmp_path / "out"), "--strict")
+    assert told.stderr.decode().startswith(f"hookgate: hole: {plan}: hardening.pin_environment (macos): ")
+    assert not (tmp_path / "out").exists()
     wrong = command("--form", "toml")
     assert wrong.stderr.decode().startswith("hookgate: --form toml: expected one of json, drop-in,")
     plan.write_text("events: 5\n")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hookgate.client.advice import Advice, advice
+from hookgate.client.advice import Advice, advice, advice_for
 from hookgate.client.examine import Settings, examine
 from hookgate.client.finding import Kind
 from hookgate.client.managed import EMPTIED, Platform, bridge_settings, managed_settings, server_settings
@@ -62,6 +62,54 @@ def test_the_commented_file_has_every_key_with_its_default() -> None:
 def test_by_default_nothing_is_left_open_on_any_platform() -> None:
     for platform in Platform:
         assert advice(Plan(), platform, resolve) == []
+
+
+def test_what_only_one_platform_leaves_open_is_told_of_that_one() -> None:
+    plan = parse({"hardening": {"path": {"macos": ""}}, "deny": []})
+    found = advice_for(plan, (Platform.LINUX, Platform.MACOS), resolve)
+    assert [(one.kind, where) for one, where in found.items()] == [
+        (Kind.SHELL_NOT_PINNED, [Platform.MACOS]),
+        (Kind.MENTIONS_OPEN, [Platform.LINUX, Platform.MACOS]),
+    ]
+    # The bridge is not for Windows: older clients would go by http hooks there, and ignore `onFailure`.
+    older = parse({"bridge": {"everything": True}, "hardening": {"minimum_version": "2.0.0"}})
+    assert [(one.key, where) for one, where in advice_for(older, Platform, resolve).items()] == [
+        ("hardening.minimum_version", [Platform.WINDOWS])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tree", "fault"),
+    [
+        ({"headers": {"X Team": "a"}}, "headers.'X Team': is no name of a header: letters, digits and - only"),
+        ({"headers": {"X-Team": "a\nb"}}, "headers.X-Team: no header can hold this value: one line, in ASCII"),
+        ({"headers": {"X-Team": "\u4e2d"}}, "headers.X-Team: no header can hold this value: one line, in ASCII"),
+        (
+            {"headers": {"X-Claude-User": "a"}},
+            "headers.X-Claude-User: is made from identity.variable: take one of them out",
+        ),
+        (
+            {"headers": {"authorization": "a"}, "identity": {"token_variable": "TOKEN"}},
+            "headers.authorization: is made from identity.token_variable: take one of them out",
+        ),
+        ({"settings": {"a": {"b": [1, None]}}}, "settings.a.b[1]: a property list can't hold null: leave it out"),
+        (
+            yaml.safe_load("settings: {since: 2026-01-01}"),
+            "settings.since: JSON or a property list can't hold this value: write it in quotes",
+        ),
+        ({"settings": {"a": 2**64}}, "settings.a: JSON or a property list can't hold this value: write it in quotes"),
+        ({"teams": {"Marketing EU": {}}}, "teams.Marketing EU: a profile is called so: letters, digits, . _ - only"),
+        ({"settings": {"a": {1: 2}}}, "settings.a.1: write the name in quotes"),
+    ],
+)
+def test_what_no_client_or_form_could_hold_is_named(tree: dict[str, Any], fault: str) -> None:
+    assert faults(tree) == [fault]
+
+
+def test_a_version_is_one() -> None:
+    assert parse({"hardening": {"minimum_version": ""}}).hardening.minimum_version == ""
+    (fault,) = faults({"hardening": {"minimum_version": "latest"}})
+    assert fault.startswith("hardening.minimum_version: expected")
 
 
 def test_everything_that_steers_is_set_to_what_only_an_administrator_says() -> None:

@@ -65,6 +65,46 @@
 {{- if and $v.monitoring.serviceMonitor.enabled $v.monitoring.podMonitor.enabled -}}
 {{- fail "monitoring.serviceMonitor and monitoring.podMonitor: each decision would be counted twice: take one of them" -}}
 {{- end -}}
+{{- with include "hookgate.plainSecret" (dict "value" $config "key" "config") -}}
+{{- fail (printf "%s: a secret as it is would stand in a ConfigMap: write ${NAME} there, and name the variable and its Secret in extraEnv" .) -}}
+{{- end -}}
+{{- if include "hookgate.hasPdp" . -}}
+{{- with include "hookgate.plainSecret" (dict "value" (include "hookgate.pdpConfig" . | fromYaml) "key" "pdp.config") -}}
+{{- fail (printf "%s: a secret as it is would stand in a ConfigMap: write ${NAME} there, and name the variable and its Secret in pdp.extraEnv" .) -}}
+{{- end -}}
+{{- end -}}
+{{- with include "hookgate.plainSecret" (dict "value" $v.helmTest.headers "key" "helmTest.headers") -}}
+{{- fail (printf "%s: a secret as it is would stand in a pod: name its Secret in helmTest.token.existingSecret" .) -}}
+{{- end -}}
+{{- if and (include "hookgate.hasGateway" .) $v.networkPolicy.enabled $v.networkPolicy.egress.enabled (not $v.networkPolicy.egress.rules) -}}
+{{- $outside := $off -}}
+{{- if not (include "hookgate.hasPdp" .) }}{{ $outside = append $outside "pdp.external" }}
+{{- else if ne $v.policies.source "configMap" }}{{ $outside = append $outside (printf "policies.source: %s" $v.policies.source) }}{{ end -}}
+{{- if $v.identity.kubernetes.enabled }}{{ $outside = append $outside "identity.kubernetes" }}{{ end -}}
+{{- if $outside -}}
+{{- fail (printf "networkPolicy.egress.enabled lets nothing but DNS out, and %s is outside of the pod: add a rule to networkPolicy.egress.rules" (join ", " $outside)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where a secret stands as it is, or nothing: (dict "value" VALUE "key" PATH). A value from a variable is none. */}}
+{{- define "hookgate.plainSecret" -}}
+{{- $found := "" -}}
+{{- $key := .key -}}
+{{- if kindIs "map" .value -}}
+{{- range $name, $value := .value -}}
+{{- if not $found }}{{ $found = include "hookgate.plainSecret" (dict "value" $value "key" (printf "%s.%s" $key $name)) }}{{ end -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range $i, $value := .value -}}
+{{- if not $found }}{{ $found = include "hookgate.plainSecret" (dict "value" $value "key" (printf "%s[%d]" $key $i)) }}{{ end -}}
+{{- end -}}
+{{- else if and (kindIs "string" .value) .value -}}
+{{- $isNamed := regexMatch "(?i)\\.((proxy-)?authorization|cookie|x-api-key|api[-_]?key|password(hash)?|(client|shared)[-_]?secret|secret[-_]?key|[a-z-]*-token)$" $key -}}
+{{- $hasPassword := regexMatch "://[^/@:]*:[^/@]+@" (regexReplaceAll "\\$\\{[A-Za-z0-9_]+(:[^}]*)?\\}" .value "") -}}
+{{- if or $hasPassword (and $isNamed (not (contains "${" .value))) }}{{ $found = $key }}{{ end -}}
+{{- end -}}
+{{- $found -}}
 {{- end -}}
 
 {{/* preStop, running decisions, five seconds of shipping, five for the sidecars behind. */}}

@@ -1,7 +1,8 @@
 """What a plan leaves open: doctor's findings about the settings that it makes, each with the plan's own key and how to mend it there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hookgate.client import route
@@ -73,6 +74,18 @@ def advice(plan: Plan, platform: Platform = Platform.LINUX, resolve: route.Resol
     found += _deadlines(plan)
     unique = {(one.kind, one.key, one.mend): one for one in found}
     return sorted(unique.values(), key=lambda one: (one.severity is Severity.WARNING, one.key))
+
+
+def advice_for(
+    plan: Plan, platforms: Iterable[Platform], resolve: route.Resolve = route.resolve
+) -> dict[Advice, list[Platform]]:
+    """Gives all that is left open on any of these platforms, holes first, and where."""
+    found: dict[Advice, list[Platform]] = {}
+    once = cache(resolve)
+    for platform in platforms:
+        for one in advice(plan, platform, once):
+            found.setdefault(one, []).append(platform)
+    return dict(sorted(found.items(), key=lambda item: item[0].severity is Severity.WARNING))
 
 
 def _advice(finding: Finding) -> Advice:

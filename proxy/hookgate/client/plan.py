@@ -1,6 +1,8 @@
 """What an administrator says about a fleet's clients: a small YAML file, from which all settings are made."""
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +32,11 @@ SECRETS = (
     "Read(~/.npmrc)",
     "Read(~/.pypirc)",
 )
+
+#: RFC 9110, 5.1; the client's `fetch` takes no other, and then no hook of any event arrives.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_TEAM = re.compile(r"[A-Za-z0-9._-]+")
 
 Platforms = dict[str, str]
 
@@ -70,7 +77,11 @@ class Hardening(Struct, frozen=True, kw_only=True):
     """What keeps an agent from going round the hooks."""
 
     minimum_version: Annotated[
-        str, Meta(description="Older clients do not start. Before 2.1.295 they ignore `onFailure`.")
+        str,
+        Meta(
+            pattern=r"^(\d+\.\d+\.\d+)?$",
+            description="Older clients do not start. Before 2.1.295 they ignore `onFailure`. Empty: none is required.",
+        ),
     ] = LEAST_CLIENT_VERSION
     managed_hooks_only: Annotated[bool, Meta(description="Hooks of users, projects and plugins do not run.")] = True
     bypass_mode: Annotated[bool, Meta(description="Allow sessions without any prompt.")] = False
@@ -160,6 +171,10 @@ def parse(tree: Any, team: str = "", source: str = "settings") -> Plan:
     teams = tree.get("teams", {})
     if not isinstance(teams, dict) or not all(isinstance(one, dict) for one in teams.values()):
         raise ConfigError(source, ["teams: expected a mapping of teams, each a mapping of settings"])
+    if strange := [name for name in teams if not isinstance(name, str) or not _TEAM.fullmatch(name)]:
+        raise ConfigError(
+            source, [f"teams.{name}: a profile is called so: letters, digits, . _ - only" for name in strange]
+        )
     if team and team not in teams:
         known = ", ".join(map(str, teams)) or "none"
         raise ConfigError(source, [f"teams.{team}: no such team; the file has {known}"])
@@ -195,6 +210,7 @@ def _faults(plan: Plan) -> list[str]:
         for key in ("hooks", "env", "permissions")
         if key in plan.settings
     ]
+    faults += [*_header_faults(plan), *_value_faults("settings", plan.settings)]
     for key, platforms in (("path", plan.hardening.path), ("shell", plan.hardening.shell)):
         faults += [
             f"hardening.{key}.{name}: expected linux, macos, windows or any"
@@ -214,6 +230,46 @@ def _faults(plan: Plan) -> list[str]:
     if plan.uses_bridge and not (plan.bridge.python.startswith("/") and plan.bridge.config.startswith("/")):
         faults.append("bridge: python and config are absolute paths")
     return faults
+
+
+def _header_faults(plan: Plan) -> Iterator[str]:
+    identity = plan.identity
+    made = {
+        "x-claude-user": bool(identity.variable or identity.user) and "identity.variable",
+        "x-claude-user-roles": bool(identity.roles) and "identity.roles",
+        "authorization": bool(identity.token_variable) and "identity.token_variable",
+    }
+    for name, value in plan.headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            yield f"headers.{name!r}: is no name of a header: letters, digits and - only"
+        elif other := made.get(name.lower()):
+            yield f"headers.{name}: is made from {other}: take one of them out"
+        if not _HEADER_VALUE.fullmatch(value):
+            yield f"headers.{name}: no header can hold this value: one line, in ASCII"
+
+
+def _value_faults(key: str, value: Any) -> Iterator[str]:
+    """What one of the forms can't hold: a property list has no null, JSON no date."""
+    match value:
+        case dict():
+            for name, one in value.items():
+                if isinstance(name, str):
+                    yield from _value_faults(f"{key}.{name}", one)
+                else:
+                    yield f"{key}.{name}: write the name in quotes"
+        case list():
+            for number, one in enumerate(value):
+                yield from _value_faults(f"{key}[{number}]", one)
+        case None:
+            yield f"{key}: a property list can't hold null: leave it out"
+        case bool() | str():
+            pass
+        case int() if -(2**63) <= value < 2**63:
+            pass
+        case float() if math.isfinite(value):
+            pass
+        case _:
+            yield f"{key}: JSON or a property list can't hold this value: write it in quotes"
 
 
 def _over(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """`hookgate settings`: what an administrator pushes to the clients, in every form."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hookgate.client.advice import Advice, advice
+from hookgate.client.advice import Advice, advice_for
 from hookgate.client.finding import Severity
 from hookgate.client.forms import FORMS
 from hookgate.client.managed import Platform
@@ -41,9 +42,10 @@ def settings(
     for name in wanted:
         if name not in FORMS:
             stop_with(f"--form {name}: expected one of {', '.join(FORMS)}")
-    found = advice(made, Platform.LINUX)
-    for one in found:
-        typer.echo(line(one, plan, team), err=True)
+    platforms = list(dict.fromkeys(platform for name in wanted for platform in FORMS[name].platforms))
+    found = advice_for(made, platforms)
+    for one, where in found.items():
+        typer.echo(line(one, plan, team, where if len(where) < len(platforms) else ()), err=True)
     if strict and any(one.severity is Severity.HOLE for one in found):
         stop_with("--strict: nothing was written")
     if out is None:
@@ -66,7 +68,8 @@ def _write(out: Path, name: str, plan: Plan, team: str) -> None:
     typer.echo(f"{path}  ({form.use})")
 
 
-def line(one: Advice, plan: Path | None, team: str) -> str:
-    """Gives the line that tells of what is left open."""
-    place = f"{plan or 'defaults'}: {f'teams.{team}: ' if team else ''}{one.key}"
+def line(one: Advice, plan: Path | None, team: str, platforms: Sequence[Platform] = ()) -> str:
+    """Gives the line that tells of what is left open, on these platforms or, without any, on all."""
+    where = f" ({', '.join(platforms)})" if platforms else ""
+    place = f"{plan or 'defaults'}: {f'teams.{team}: ' if team else ''}{one.key}{where}"
     return f"hookgate: {one.severity.value}: {place}: {one.meaning} {one.mend}"

@@ -12,12 +12,13 @@ from hookgate.client.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One of them: its name, the file that it becomes, and what that is for."""
+    """One of them: its name, the file that it becomes, what that is for, and on which platforms it counts."""
 
     name: str
     file: str
     use: str
     render: Callable[[Plan, str], bytes]
+    platforms: tuple[Platform, ...]
 
 
 def _for(platform: Platform, render: Callable[[dict[str, Any]], bytes]) -> Callable[[Plan, str], bytes]:
@@ -27,34 +28,50 @@ def _for(platform: Platform, render: Callable[[dict[str, Any]], bytes]) -> Calla
 FORMS = {
     form.name: form
     for form in (
-        Form("json", "managed-settings.json", "the file on Linux", _for(Platform.LINUX, text.render)),
+        Form(
+            "json", "managed-settings.json", "the file on Linux", _for(Platform.LINUX, text.render), (Platform.LINUX,)
+        ),
         Form(
             "drop-in",
             "managed-settings.d/90-hookgate.json",
             "beside a file of somebody else's, on Linux",
             _for(Platform.LINUX, text.render),
+            (Platform.LINUX,),
         ),
         Form(
             "mobileconfig",
             "hookgate.mobileconfig",
             "a macOS configuration profile",
             lambda plan, team: macos.profile(managed_settings(plan, Platform.MACOS), plan.organization, team),
+            (Platform.MACOS,),
         ),
         Form(
             "plist",
             "com.anthropic.claudecode.plist",
             "custom settings in Jamf, and other MDMs that ask for a domain's property list",
             _for(Platform.MACOS, macos.render),
+            (Platform.MACOS,),
         ),
         Form(
-            "reg", "hookgate.reg", "the registry, by group policy or by hand", _for(Platform.WINDOWS, windows.registry)
+            "reg",
+            "hookgate.reg",
+            "the registry, by group policy or by hand",
+            _for(Platform.WINDOWS, windows.registry),
+            (Platform.WINDOWS,),
         ),
-        Form("powershell", "hookgate.ps1", "a platform script in Intune", _for(Platform.WINDOWS, windows.script)),
+        Form(
+            "powershell",
+            "hookgate.ps1",
+            "a platform script in Intune",
+            _for(Platform.WINDOWS, windows.script),
+            (Platform.WINDOWS,),
+        ),
         Form(
             "server",
             "server-managed-settings.json",
             "the console's managed settings",
             lambda plan, _: text.render(server_settings(plan)),
+            (Platform.ANY,),
         ),
         Form(
             "ansible",
@@ -63,12 +80,14 @@ FORMS = {
             lambda plan, _: ansible.render(
                 managed_settings(plan, Platform.LINUX), managed_settings(plan, Platform.MACOS)
             ),
+            (Platform.LINUX, Platform.MACOS),
         ),
         Form(
             "bridge",
             "hook.json",
             "the configuration of `hookgate hook`, where the plan has a bridge",
             lambda plan, _: text.render(bridge_settings(plan)),
+            (),
         ),
     )
 }
