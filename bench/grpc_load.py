@@ -13,7 +13,7 @@ from typing import Any
 import grpc.aio
 
 from bench.window import Window, WrongAnswerError
-from hookgate.pdp.channel import METHOD
+from hookgate.pdp.transport import METHOD
 
 
 @dataclass(frozen=True, slots=True)

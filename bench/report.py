@@ -32,7 +32,10 @@ def overview(plan: Plan, result: Result) -> list[Grid]:
     """Gives the tables to look at first."""
     everywhere = [way.variant for way in plan.ways if way.variant and way.everywhere and HTTP in plan.ways]
     rooms, memory = _rooms(plan, result), _memory(result)
-    return [*(_summary(plan, result, one) for one in everywhere), *(grid for grid in (rooms, memory) if any(grid.groups))]
+    return [
+        *(_summary(plan, result, one) for one in everywhere),
+        *(grid for grid in (rooms, memory) if any(grid.groups)),
+    ]
 
 
 def details(plan: Plan, result: Result) -> list[Grid]:
@@ -142,7 +145,16 @@ def _summary(plan: Plan, result: Result, variant: Variant) -> Grid:
 
 def _rooms(plan: Plan, result: Result) -> Grid:
     """What changes when one thing does, against Hookgate as it ships, in the same turns."""
-    columns = ("payload", "callers", "Hookgate", "p50 x", "req/s x", "p50, µs more", "its CPU, µs more", "shipper's CPU, µs")
+    columns = (
+        "payload",
+        "callers",
+        "Hookgate",
+        "p50 x",
+        "req/s x",
+        "p50, µs more",
+        "its CPU, µs more",
+        "shipper's CPU, µs",
+    )
     grid = Grid("What a choice or a room costs: against Hookgate as it ships", columns, labels=3)
     for payload in plan.payloads:
         for callers in plan.callers:

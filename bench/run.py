@@ -115,6 +115,7 @@ def run(plan: Plan, *, step: Callable[[str], None]) -> Result:
             marks.append(_mark(payload.title, running))
         for name, service in running.hookgates.items():
             _check_counts(service, sent[name])
+            _check_transport(service)
             if service.variant.without != "journal":
                 _check_records(service, sent[name])
         step("start and stop")
@@ -139,6 +140,12 @@ def _check_counts(service: BenchService, sent: int) -> None:
     if service.allowed() != sent:
         label, allowed = service.variant.label, service.allowed()
         raise WrongAnswerError(f"{label}: {sent} requests were sent, Hookgate says it allowed {allowed}")
+
+
+def _check_transport(service: BenchService) -> None:
+    """One that fell back would be measured under another's name."""
+    if service.metric("hookgate_pdp_transport_fallbacks_total"):
+        raise WrongAnswerError(f"{service.variant.label}: its transport fell back to grpcio: {service.log()[-500:]}")
 
 
 def _check_records(service: BenchService, sent: int) -> None:

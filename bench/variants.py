@@ -1,12 +1,9 @@
 """The Hookgates that are compared: as it ships, with other transports, identities and journals, and with a room taken away."""
 
 from dataclasses import dataclass, field
-from enum import EnumMeta
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-import msgspec
-
-from hookgate.config.tree import Pdp
+from hookgate.config.tree import PdpTransport
 from tests.support.issuer import AUDIENCE, ISSUER, Key, claims
 
 #: Long enough for any run.
@@ -36,17 +33,18 @@ class Variant:
 
 
 HOOKGATE = Variant("hookgate", "Hookgate")
-SHIPPED = Variant("shipped", "its records shipped to a store", {"audit": {"shippers": [{"type": "sqlite"}]}})
+#: What the names of Hookgates with another transport begin with.
+TRANSPORT = "transport-"
+SHIPPED = Variant("shipped", "with a store", {"audit": {"shippers": [{"type": "sqlite"}]}})
 
 
 def variants() -> tuple[Variant, ...]:
     """Gives all that this version of Hookgate has."""
-    first, *others = transports() or ("",)
     return (
         HOOKGATE,
-        *(Variant(f"transport-{one}", f"its transport: {one}", {"pdp": {"transport": one}}) for one in others if first),
-        Variant("jwt", "identity by a JWT", token=True),
-        Variant("disk", "its journal: disk", {"audit": {"durability": "disk"}}),
+        *(Variant(f"{TRANSPORT}{one}", f"transport {one}", {"pdp": {"transport": one}}) for one in other_transports()),
+        Variant("jwt", "JWT", token=True),
+        Variant("disk", "journal: disk", {"audit": {"durability": "disk"}}),
         SHIPPED,
         Variant("no-journal", "without its journal", without="journal"),
         Variant("no-facts", "without finding facts", without="facts"),
@@ -54,22 +52,9 @@ def variants() -> tuple[Variant, ...]:
     )
 
 
-def transports() -> tuple[str, ...]:
-    """Gives what `pdp.transport` may be, its default first; nothing where there is no such choice."""
-    for one in msgspec.structs.fields(Pdp):
-        if one.name == "transport":
-            default = str(one.default)
-            return (default, *(word for word in _words(one.type) if word != default))
-    return ()
-
-
-def _words(kind: Any) -> tuple[str, ...]:
-    """The words of an enumeration or of literals, whatever is noted beside it."""
-    if isinstance(kind, EnumMeta):
-        return tuple(str(one.value) for one in kind)  # type: ignore[var-annotated]
-    if get_origin(kind) is Literal:
-        return tuple(map(str, get_args(kind)))
-    return _words(get_args(kind)[0])
+def other_transports() -> tuple[str, ...]:
+    """Gives what `pdp.transport` may be besides what it is by default, which is `http2` here: the PDP is on a unix socket."""
+    return tuple(one.value for one in PdpTransport if one not in (PdpTransport.AUTO, PdpTransport.HTTP2))
 
 
 class Issuer:

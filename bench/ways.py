@@ -14,7 +14,7 @@ from bench.payloads import HEADERS, Payload
 from bench.question import Asked, allows_by_grpc, allows_by_http, leaves_alone
 from bench.servers import Servers
 from bench.usage import cpu_seconds
-from bench.variants import HOOKGATE, Variant, variants
+from bench.variants import HOOKGATE, TRANSPORT, Variant, variants
 from bench.window import Window, WrongAnswerError
 from tests.support.wait import until
 
@@ -59,7 +59,7 @@ def all_ways() -> tuple[Way, ...]:
             variant.label,
             Kind.HOOKGATE,
             variant,
-            everywhere=variant is HOOKGATE or variant.name.startswith("transport-"),
+            everywhere=variant is HOOKGATE or variant.name.startswith(TRANSPORT),
         )
         for variant in variants()
     )
