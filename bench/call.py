@@ -68,7 +68,7 @@ def run(*, calls: int, rounds: int, step: Callable[[str], None]) -> Result:
                     alone[hook.name] += _alone(hook, calls)
                     if binary is not None:
                         space = Workspace(Path(directory) / f"{number}-{hook.name}", binary, model.url)
-                        whole[hook.name] += _in_client(hook, space, model, calls)
+                        whole[hook.name] += in_client(hook, space, model, calls)
         finally:
             model.close()
             service.remove()
@@ -84,7 +84,7 @@ def _alone(hook: Hook, times: int) -> list[float]:
     return [taken_seconds(hook.alone) for _ in range(times)]
 
 
-def _in_client(hook: Hook, space: Workspace, model: Model, calls: int) -> list[float]:
+def in_client(hook: Hook, space: Workspace, model: Model, calls: int) -> list[float]:
     """Gives the time from the answer of the model that asks for a tool to the client's next question, for each call but the
     first. The tool is one that costs nothing: a small file is read."""
     asked: list[float] = []
