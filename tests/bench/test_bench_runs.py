@@ -86,30 +86,6 @@ def test_hooks_are_compared_by_themselves_where_there_is_no_client(cerbos: Path,
     assert all(one["call_seconds"] == [] for one in waited.values())
 
 
-@pytest.mark.e2e
-def test_the_client_waits_for_the_hook_that_is_compared(cerbos: Path, client: Path, tmp_path: Path) -> None:
-    from bench import call
-    from bench.hooks import hooks
-    from bench.servers import BenchService, pdp
-    from bench.variants import HOOKGATE
-    from tests.e2e.client import Workspace
-    from tests.e2e.model import Model
-
-    model = Model()
-    with pdp() as running:
-        service = BenchService(running.address, HOOKGATE)
-        try:
-            service.start()
-            (http,) = [hook for hook in hooks(service, tmp_path) if hook.name == "http"]
-            taken = call.in_client(http, Workspace(tmp_path / "space", client, model.url), model, 2)
-            assert service.allowed() == len(taken) + 2
-        finally:
-            model.close()
-            service.remove()
-    assert len(taken) == 2
-    assert all(seconds > 0 for seconds in taken)
-
-
 def test_the_rooms_are_measured_and_written_into_a_page(cerbos: Path, tmp_path: Path) -> None:
     results, page = tmp_path / "rooms.json", tmp_path / "page.md"
     page.write_text("before\n<!-- rooms: begin -->\nold\n<!-- rooms: end -->\nafter\n")
