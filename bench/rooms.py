@@ -49,6 +49,8 @@ from hookgate.telemetry.tally import Tally
 Step = Callable[[], object] | Callable[[], Awaitable[object]]
 
 _BATCHES = 15
+#: The last step: all that Hookgate does itself.
+WHOLE = "the gate, without the PDP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ async def _steps(
         ("record to a line, redacted", lambda: scribe.decision(record)),
         ("journal, until written", lambda: journal.append(line)),
         ("metrics and log", lambda: tally.decided(written)),
-        ("the gate, without the PDP", decide),
+        (WHOLE, decide),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bench import call, day, goals, report, rooms, run, trend
+from bench import anatomy, call, day, goals, report, rooms, run, trend
 from bench.environment import Environment
 from bench.grid import Grid
 from bench.payloads import payloads
@@ -54,10 +54,11 @@ class Suite:
     def sections(self) -> dict[str, tuple[list[Grid], list[str]]]:
         """Gives the tables and notes of each section of a page, by its name."""
         overview, details = report.overview(self.plan, self.ways), report.details(self.plan, self.ways)
+        parts = anatomy.grid(self.plan, self.ways, self.rooms)
         return {
             "goals": ([goals.grid(self.goals)], [goals.summary(self.goals)]),
             "ways": ([*overview, *details], report.notes(self.plan, self.ways)),
-            "rooms": ([rooms.grid(self.rooms)], rooms.notes()),
+            "rooms": ([*([parts] if len(parts.columns) > 1 else []), rooms.grid(self.rooms)], rooms.notes()),
             "call": ([call.grid(self.call)], call.notes(self.call)),
             "day": ([trend.grid(self.day)], trend.notes(self.day)),
         }
