@@ -146,10 +146,10 @@ def _figures(seconds: Sequence[float]) -> tuple[str, str]:
 
 def notes(result: Result) -> list[str]:
     """Gives what is to be known of the table."""
+    deciding = ", ".join(one.label for one in result.waited if one.decides)
     how = (
         "By itself: the hook asked about one call without the client, processes as the system starts them, HTTP over a connection "
         "that is kept. Tool call: from the model's answer that wants a small file read to the client's next question to the model, "
-        "hook and all. The scripts read the call and say `{}`: no decision, no record. The HTTP hook and `hookgate hook` wait for "
-        "Hookgate's."
+        f"hook and all. A decision is made and recorded by: {deciding}. The scripts read the call and say `{{}}`, no more."
     )
     return [f"{result.client}; {result.rounds} x {result.calls} calls each, in turn. {how}"]

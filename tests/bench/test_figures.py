@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import goals, report, trend
+from bench import anatomy, goals, report, trend
 from bench.call import Result as Calls
 from bench.call import Waited
 from bench.call import grid as call_grid
@@ -14,6 +14,7 @@ from bench.grid import Grid, put
 from bench.grpc_load import sample_of
 from bench.payloads import payloads
 from bench.question import asked
+from bench.rooms import WHOLE, Cost
 from bench.run import Cell, Plan, Result
 from bench.servers import Lifecycle
 from bench.usage import Memory, children, cpu_seconds
@@ -209,3 +210,13 @@ def test_a_section_of_a_page_is_written_between_its_marks_alone(tmp_path: Path) 
         "a\n<!-- one: begin -->\nnote\n\n**title**\n\n| word | figure |\n| --- | ---: |\n| x | 1 |\n<!-- one: end -->\nb\n"
         "<!-- two: begin -->\nkept\n<!-- two: end -->\n"
     )
+
+
+def test_the_parts_of_a_call_and_what_is_left_over_add_up_to_the_whole() -> None:
+    floor, pdp = Way("floor", "", Kind.FLOOR), Way("grpc-h2load", "", Kind.H2LOAD)
+    cells = [cell(way, sample(p50)) for way, p50 in ((floor, 3e-5), (pdp, 2e-4), (MINE, 6e-4), (HTTP, 4e-4))]
+    rooms = {BASH.title: [Cost("a step", 9.0, 9.0), Cost(WHOLE, 1e-4, 1e-4)]}
+    parts = anatomy.grid(plan(HTTP, MINE), Result(tuple(cells), (), ()), rooms)
+    assert parts.columns == ("", BASH.title)
+    assert [row[1] for group in parts.groups for row in group] == ["30", "200", "100", "270", "600", "400"]
+    assert anatomy.grid(plan(MINE), Result(tuple(cells[1:]), (), ()), rooms).columns == ("",)
