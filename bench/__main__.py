@@ -37,7 +37,7 @@ def main(
     context: typer.Context,
     *,
     quick: Quick = False,
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="How long the day lasts [2; quick: 0.1].")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="How long the day lasts [1.5; quick: 0.1].")] = None,
     json: Json = None,
     page: Page = None,
 ) -> None:
@@ -57,7 +57,7 @@ def of_ways(
     *,
     quick: Quick = False,
     seconds: Annotated[
-        float | None, typer.Option(min=0.01, help="For each way in each repetition [0.4; quick: 0.1].")
+        float | None, typer.Option(min=0.01, help="For each way in each repetition [0.35; quick: 0.1].")
     ] = None,
     repetitions: Annotated[int | None, typer.Option(min=1, help="Interleaved repetitions [5; quick: 1].")] = None,
     payload: Payloads = None,

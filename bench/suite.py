@@ -32,7 +32,7 @@ class Length:
     minutes: float
 
 
-FULL = Length((1, 16, 64), 0.4, 5, 5, room_seconds=0.2, calls=20, rounds=3, minutes=2.0)
+FULL = Length((1, 16, 64), 0.35, 5, 5, room_seconds=0.2, calls=20, rounds=2, minutes=1.5)
 QUICK = Length((1, 16), 0.1, 1, 1, room_seconds=0.02, calls=4, rounds=1, minutes=0.1)
 
 
