@@ -20,7 +20,7 @@ CUT_CHARACTERS = 2000
 #: How much behind the cut is looked at: a secret that begins before it ends within so much, or needs no end. Forms that are
 #: configured may need one.
 _BEHIND_CHARACTERS, _BEHIND_FOR_OWN_CHARACTERS = 4096, 32 * 1024
-#: Records up to this size are kept whole, if nothing in them looks like a secret.
+#: Records up to this size are kept whole, if nothing in them looks like a secret; of a larger call's, what is not the tool's input.
 SMALL_BYTES = 8192
 #: What is kept of one field of a record, so that no input makes redaction take long: strings and names of members, their
 #: characters as looked at, strings that look as if they held a secret, secrets whose digest is told.
