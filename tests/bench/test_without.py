@@ -48,10 +48,8 @@ def test_nothing_is_redacted_and_long_strings_are_cut() -> None:
 
 
 def test_a_record_counts_as_written_at_once(tmp_path: Path) -> None:
-    journal = without.NoJournal(tmp_path)
-
     async def written() -> None:
-        await asyncio.wait_for(journal.append(b"{}\n"), 1)
+        await asyncio.wait_for(without.NoJournal(tmp_path).append(b"{}\n"), 1)
 
     asyncio.run(written())
     assert list(tmp_path.iterdir()) == []
