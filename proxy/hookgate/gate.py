@@ -194,6 +194,8 @@ class Gate:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
             case.waiting_for = ErrorKind.PDP_TIMEOUT
             deadline = self.time_to_decide(request.received)
+            # Runs in the loop's next turn, when the question is on its way.
+            asyncio.get_running_loop().call_soon(self._recorder.meanwhile, case, request)
             decision = await self._ask(case, event, principal, scope, deadline)
             if decision.no_match:
                 case.verdict, answer = self._no_match(case, event, scope)

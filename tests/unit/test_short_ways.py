@@ -1,6 +1,7 @@
 """Each short way through a decision gives what the long way gives."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from hookgate.audit.record import OutputRecord, Record
 from hookgate.audit.redact import CUT_CHARACTERS, SMALL_BYTES, Redactor
 from hookgate.audit.scribe import Scribe
 from hookgate.errors import GateError
-from hookgate.hooks.decode import MAX_DEPTH, Reader, _Structure
+from hookgate.hooks.decode import _IN_STRING, MAX_DEPTH, Reader, _Structure
 from tests.unit.strategies import sent_values
 
 VALUES = 60
@@ -65,6 +66,16 @@ class TestReading:
         body = text.encode()
         found, counted = await self.by_reading(body), await self.by_counting(body)
         assert found == counted or {found, counted} == {"payload_malformed", "payload_too_complex"}
+
+    @given(st.text('"\\\\aü\n\0', max_size=60), st.integers(0, 20), st.integers(0, 60))
+    async def test_the_inside_of_a_string_ends_where_backtracking_would_end_it(
+        self, text: str, begin: int, stop: int
+    ) -> None:
+        body = bytearray(text.encode())
+        pattern = re.compile(rb'[^"\\]*+(?:(?:\\.)++[^"\\]*+)*+', re.DOTALL)
+        begin, stop = min(begin, len(body)), min(stop, len(body))
+        expected, found = pattern.match(body, begin, stop), _IN_STRING.match(body, begin, stop)
+        assert (found.end() if found else begin) == (expected.end() if expected else begin)
 
     @pytest.mark.parametrize("levels", [MAX_DEPTH - 2, MAX_DEPTH - 1, MAX_DEPTH, 990, 5_000, 30_000])
     async def test_depth_is_refused_beyond_its_bound_and_nowhere_else(self, levels: int) -> None:

@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from hookgate import __version__
 from hookgate.app.budget import ByteBudget
+from hookgate.app.heap import Heap
 from hookgate.app.origin import Hosts, foreign, local_address
 from hookgate.client.telling import told_fields
 from hookgate.config import Config
@@ -74,6 +75,7 @@ class HookEndpoint:
         self._report_fault = report_fault
         self.adopt(config, gate)
         self._budget = ByteBudget(config.limits.bodies_in_flight_bytes)
+        self._heap = Heap()
         self.draining = False
 
     def adopt(self, config: Config, gate: Gate) -> None:
@@ -107,6 +109,7 @@ class HookEndpoint:
         finally:
             if taken:
                 self._budget.give(taken)
+                self._heap.was_used()
 
     async def refuse(self, error: BaseException | None) -> web.StreamResponse:
         """Answers what could not be read as a request. Neither answer nor log repeats any of it: it may hold credentials."""

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import re2
+
 from hookgate.errors import ErrorKind, GateError
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
 
@@ -22,9 +24,13 @@ _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 #: Integers beyond this are not exact in a double, which is what the PDP and the client compute with (RFC 8259, 6).
 MAX_EXACT = 2**53
 
+#: Bytes are bytes: no character is longer.
+_BYTES = re2.Options()
+_BYTES.encoding = re2.Options.Encoding.LATIN1
+
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _TOKEN = re.compile(rb'["\[\]{},]')
-_IN_STRING = re.compile(rb'[^"\\]*+(?:(?:\\.)++[^"\\]*+)*+', re.DOTALL)
+_IN_STRING = re2.compile(rb'(?s)[^"\\]*(?:\\.[^"\\]*)*', _BYTES)
 _SPACE_COLON = re.compile(rb"[ \t\r\n]*+:")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB-Fc-f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -70,7 +76,7 @@ class Reader:
         if len(body) > self._whole_bytes:
             raise GateError(ErrorKind.PDP_TOO_LARGE, f"{len(body)} bytes without the tool's response")
         async with self._turn:
-            read = self._parse(body, truncated)
+            read = self._parse(body, truncated, is_bounded=True)
             read.response = response
             return read
 
@@ -95,7 +101,8 @@ class Reader:
                 unfinished = any(time.perf_counter() > end for _ in walk)
         return structure.response
 
-    def _parse(self, body: bytes | bytearray, truncated: tuple[str, ...]) -> "Read":
+    def _parse(self, body: bytes | bytearray, truncated: tuple[str, ...], *, is_bounded: bool = False) -> "Read":
+        """`is_bounded`: its brackets are counted already."""
         self._altered = False
         try:
             text = body.decode("utf-8")
@@ -113,7 +120,7 @@ class Reader:
         if not isinstance(value, dict):
             raise GateError(ErrorKind.PAYLOAD_MALFORMED, "not a JSON object")
         # Not more brackets than levels: then there is nothing to count, as in nearly every body.
-        if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_too_deep(value):
+        if not is_bounded and body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_too_deep(value):
             raise GateError(ErrorKind.PAYLOAD_MALFORMED, _TOO_DEEP)
         if "\\u" in text and _SURROGATE_ESCAPE.search(text):
             value = self._without_surrogates(value)
