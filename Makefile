@@ -14,11 +14,15 @@ ifeq ($(CLIENT),no)
 WITHOUT_CLIENT := and not e2e
 endif
 
+# Tests share servers by file; most of their time is waiting for processes.
+WORKERS := $(or $(call given,WORKERS),2)
+SHARED_OUT := -n $(WORKERS) --dist loadfile
+
 DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call given,PORT),--port "$(PORT)") \
 	$(if $(call given,OBSERVE),--observe) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench eval soak e2e prepare lock clean clean-cache venv cerbos client postgres no-client
+.PHONY: help run demo test lint format bench eval soak e2e prepare tools lock clean clean-cache venv cerbos client postgres no-client
 
 help: ## Say what there is
 	@echo "Hookgate puts a Cerbos policy decision in front of every tool call of Claude Code."
@@ -33,8 +37,8 @@ run: venv ## The PDP, Hookgate and policies/ on this machine [POLICIES=DIR PORT=
 demo: venv ## Post three recorded calls to what `make run` started
 	@exec $(PY) -m hookgate demo $(ARGS)
 
-test: prepare ## All tests but the long ones [CLIENT=VERSION, CLIENT=no]
-	@exec $(PY) -m pytest -m "not soak $(WITHOUT_CLIENT)" $(ARGS)
+test: prepare ## All tests but the long ones [CLIENT=VERSION, CLIENT=no, WORKERS=N]
+	@exec $(PY) -m pytest $(SHARED_OUT) -m "not soak $(WITHOUT_CLIENT)" $(ARGS)
 
 lint: venv ## Style, types, and which room may import which
 	$(PY) -m ruff check $(CODE)
@@ -59,6 +63,9 @@ e2e: $(if $(filter no,$(CLIENT)),no-client,prepare) ## The tests with the real C
 	@exec $(PY) -m pytest -m "e2e and not soak" $(ARGS)
 
 prepare: venv cerbos client postgres ## Fetch all that the tests need, without running them
+
+tools: venv ## Fetch the programs that check what deploy/ and helm/ hold: promtool, hadolint, kustomize, docker-compose, helm
+	@PYTHONPATH=proxy:. $(PY) -m tests.support.fetched
 
 lock: ## Write the lock files again, with uv [UPGRADE=1 takes newer versions]
 	@UPGRADE="$(UPGRADE)" .ci/lock

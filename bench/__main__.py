@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from bench import call, day, goals, records, report, rooms, run, suite, trend
+from bench import call, day, facts, goals, records, report, rooms, run, suite, trend
 from bench import store as stores
 from bench.environment import Environment, environment
 from bench.grid import Grid, PageError, put, show
@@ -130,6 +130,18 @@ def of_day(
         found = day.run(minutes, agents=agents, step=step)
     tell(here, {"day": ([trend.grid(found)], trend.notes(found))}, {"day": trend.as_values(found)}, json, page)
     _without_faults(found)
+
+
+@app.command("facts")
+def of_facts(
+    seconds: Annotated[float, typer.Option(min=0.001, help="For each length.")] = 1.0,
+    json: Json = None,
+    page: Page = None,
+) -> None:
+    """Measure the reading of command lines."""
+    here = environment()
+    found = facts.run(seconds=seconds)
+    tell(here, {"facts": ([facts.grid(found)], facts.notes())}, {"readings": found}, json, page)
 
 
 @app.command("records")

@@ -155,3 +155,12 @@ def test_a_window_counts_neither_the_warm_up_nor_what_comes_after() -> None:
     assert window.taken_seconds == [0.25, 0.5, 1.5]
     assert window.elapsed_seconds == 1.5
     assert marks == [0, 3]
+
+
+def test_the_reading_of_command_lines_is_measured_and_written_into_a_page(tmp_path: Path) -> None:
+    results, page = tmp_path / "facts.json", tmp_path / "page.md"
+    page.write_text("before\n<!-- facts: begin -->\nold\n<!-- facts: end -->\nafter\n")
+    done = _bench("facts", "--seconds", "0.01", "--json", str(results), "--page", str(page))
+    assert done.returncode == 0, done.stderr
+    assert "| length | median | slowest | a line |" in page.read_text()
+    assert [reading["lines"] for reading in json.loads(results.read_text())["readings"]] == [1, 20, 100, 200]

@@ -41,7 +41,7 @@ MENDS: dict[ErrorKind, str] = {
 }
 
 _NOTHING = "Nothing: the client takes no denial here."
-_NO_HTTP = "Nothing: the client does not send this event over http."
+_NO_HTTP = "Nothing: the client does not send this event over http; [`hookgate hook`](settings.md#sessionstart-setup-and-older-clients-hookgate-hook) does."
 _UNMEASURED = "Not measured."
 
 #: What the client does when it is told no, as measured (docs/client-measurements.md).
@@ -98,6 +98,8 @@ WHYS: dict[str, str] = {
 
 #: Log events by name.
 LOG_EVENTS: dict[str, str] = {
+    "policies_reloaded": "The PDP has read its policies again (`hookgate policies follow`). It says so of some broken ones, too: check them before.",
+    "policies_reload_failed": "The PDP has not taken changed policies, or can't be reached; the old rules are in force. It is asked again until it does.",
     "no_tls": "Hooks come without TLS, and the address is not loopback.",
     "tls_refused": "A TLS handshake failed, with the address and OpenSSL's reason; `untold` others were refused before without a line of "
     "their own.",
@@ -203,6 +205,7 @@ INFO_LABELS: dict[str, tuple[str, ...]] = {
 #: Values of the metrics' labels.
 LABELS: dict[str, str] = {
     "source": "Where the [identity](identity.md) comes from, `none` where nobody could be made out.",
+    "verified": "`true` where something vouches for the user, else `false`.",
     "event": "The event's name; `unknown` if it is not in the [list](events.md#the-events), `none` if it could not be read.",
     "tool": "A tool of the client; `mcp:SERVER` for the first 50 MCP servers, then `mcp:other`; `other`; empty for an event "
     "without a tool.",

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from hookgate.commands import app
+from hookgate.facts.model import VERSION as FACTS_VERSION
 from tests.conftest import ROOT, payload
 from tests.integration.conftest import Serving
 from tests.integration.policies import rule, write
@@ -309,7 +310,7 @@ class TestCheck:
         explained = json.loads(done.stdout)
         assert done.returncode == 4
         assert [asked["kind"] for asked in explained["asked"]] == ["PreToolUse"]
-        assert explained["asked"][0]["attributes"]["facts"]["version"] == 1
+        assert explained["asked"][0]["attributes"]["facts"]["version"] == FACTS_VERSION
         assert explained["record"]["outcome"] == "deny"
         assert explained["record"]["answer"]["hookSpecificOutput"]["permissionDecision"] == "deny"
 
@@ -347,8 +348,8 @@ class TestCheck:
 
     def test_shows_no_control_character(self, configuration: Path) -> None:
         body = payload("PreToolUse.Bash", tool_input={"command": "\x1b[2Jls \u202e \x07"})
-        # A user of such a name is refused; that too is shown.
-        for user, code in (("alex", 0), ("a\x1b]0;b", 1)):
+        # Hidden characters are asked about; a user of such a name is refused; that too is shown.
+        for user, code in (("alex", 3), ("a\x1b]0;b", 1)):
             done = self.check(body, "--config", configuration, "--user", user)
             assert done.returncode == code
             assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", done.stdout)

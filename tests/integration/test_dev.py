@@ -18,6 +18,7 @@ import pytest
 
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.question import Filter
+from hookgate.client.settings import can_block
 from tests.conftest import ROOT, payload
 from tests.integration.policies import rule, write
 from tests.integration.running import Running, run
@@ -112,10 +113,11 @@ class TestWelcome:
         ].keys()
         # The first two have no http hooks; one on WorktreeCreate takes its making over; MessageDisplay comes all the time.
         assert not settings["hooks"].keys() & {"SessionStart", "Setup", "WorktreeCreate", "MessageDisplay"}
-        for entries in settings["hooks"].values():
+        for event, entries in settings["hooks"].items():
             assert [entry["matcher"] for entry in entries] == ["*"]
             (hook,) = entries[0]["hooks"]
-            assert (hook["type"], hook["url"], hook["onFailure"]) == ("http", development.url, "block")
+            assert (hook["type"], hook["url"]) == ("http", development.url)
+            assert hook.get("onFailure") == ("block" if can_block(event) else None)
             assert hook["headers"] == {"x-claude-user": "${USER}"}
             assert hook["allowedEnvVars"] == ["USER"]
             assert hook["timeout"] > 2

@@ -1,7 +1,8 @@
 """The tests of `policies/`, from the table in `cases.jsonl`: `python -m tests.policies.cases --write` makes the files that
 `cerbos compile` runs, each call with the facts that the service finds about it.
 
-A table has a line of JSON a call: the event, the rule that stops it (or none), the effect, the tool, its input.
+A table has a line of JSON a call: the event, the rule that stops it (or none), the reason where a rule has several, the effect, the tool,
+its input.
 """
 
 import json
@@ -57,7 +58,8 @@ def _file(event: str, found: list[dict[str, Any]]) -> str:
             "actions": {case["tool"]: f"EFFECT_{case['effect']}"},
         }
         if case.get("rule"):
-            output = {"src": f"resource.{event}.vdefault#{case['rule']}", "val": said[event, case["rule"]]}
+            said_of = said[event, f"{case['rule']} {case['reason']}" if "reason" in case else case["rule"]]
+            output = {"src": f"resource.{event}.vdefault#{case['rule']}", "val": said_of}
             expected["outputs"] = [{"action": case["tool"], "expected": [output]}]
         tests.append(
             {
@@ -80,7 +82,11 @@ def _said() -> dict[tuple[str, str], Any]:
         policy = yaml.safe_load(path.read_text())["resourcePolicy"]
         for rule in policy["rules"]:
             text = rule.get("output", {}).get("when", {}).get("ruleActivated", "")
-            if "C." in text:
+            if "V.reason" in text:
+                for name, reason in reasons.items():
+                    told = text.replace("V.reason", json.dumps(reason))
+                    found[policy["resource"], f"{rule['name']} {name}"] = json.loads(told)
+            elif "C." in text:
                 told = re.sub(r"C\.(\w+)", lambda match: json.dumps(reasons[match[1]]), text)
                 found[policy["resource"], rule["name"]] = json.loads(told)
     return found

@@ -38,9 +38,8 @@ def test_the_policies_on_the_page_compile_and_pass_their_tests(cerbos: Path, wri
     command: list[str | Path] = [cerbos, "compile", "--strict-evaluation", "--color=never", written]
     told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
-    assert "2 tests executed [2 OK]" in told.stdout
-    (policy,) = policies_in(written)
-    assert len(policy.rules) == 5
+    assert "5 tests executed [5 OK]" in told.stdout
+    assert sorted(len(policy.rules) for policy in policies_in(written)) == [2, 5]
 
 
 def test_they_give_no_warning(written: Path) -> None:

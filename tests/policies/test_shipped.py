@@ -111,7 +111,7 @@ def test_commands_are_stopped_in_the_event_s_own_form(
     shipped: RunningPdp, event: str, tool: str, command: str, rule: str
 ) -> None:
     payload = {"hook_event_name": event, "tool_name": tool, "tool_input": {"command": command}}
-    assert_denied(shipped.decide(payload, ["engineering"]), rule)
+    assert_denied(shipped.decide(payload, ["engineering"]), rule if event == "PreToolUse" else "forbidden")
 
 
 def test_a_very_long_command_is_denied_without_being_read(shipped: RunningPdp) -> None:
@@ -182,7 +182,7 @@ def test_a_tool_that_nobody_knows_is_left_to_the_client(shipped: RunningPdp, too
 #: Recorded calls that the policies do remark upon, and the rules that do.
 REMARKED = {
     "ConfigChange": ["settings-stand-still"],
-    "PermissionRequest.Bash": ["forced-push"],
+    "PermissionRequest.Bash": ["forbidden"],
     **{f"PreToolUse.mcp__demo__{call}": ["project-server"] for call in ("add", "ask", "boom", "echo", "echo.subagent")},
     "PostToolUse.WebFetch": ["web-content"],
     "PostToolUse.WebSearch": ["web-content"],

@@ -18,6 +18,8 @@ class Trouble:
         self._calm_seconds = calm_seconds
         self._chance = random.Random(f"{seed} trouble")
         self.made: Counter[str] = Counter()
+        #: Set once each kind was made.
+        self.each = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Makes trouble until told to stop; the PDP and Hookgate then run again."""
@@ -35,6 +37,8 @@ class Trouble:
                 except TimeoutError:
                     await kind()
                     self.made[kind.__name__.strip("_")] += 1
+                    if len(self.made) == len(kinds):
+                        self.each.set()
 
     async def _pdp_frozen(self) -> None:
         """Shorter than the deadline, and longer."""

@@ -1,8 +1,13 @@
 """Waiting for a condition instead of sleeping."""
 
+import fcntl
+import os
+import random
 import socket
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def until(condition: Callable[[], object], *, seconds: float = 10.0, what: str = "") -> None:
@@ -14,15 +19,29 @@ def until(condition: Callable[[], object], *, seconds: float = 10.0, what: str =
         time.sleep(0.01)
 
 
-_given: set[int] = set()
+#: Below the ports that systems give to outgoing connections, so that none of these takes one between its choice and its use.
+_PORTS = range(12_000, 32_000)
+_given: dict[int, int] = {}
 
 
 def free_port() -> int:
-    """Gives a TCP port on 127.0.0.1 that was free a moment ago, and that was not given before."""
+    """Gives a TCP port on 127.0.0.1 that was free a moment ago, and that no test of this or another process was given before.
+
+    Each port has a lock file that is held until the process ends.
+    """
+    locks = Path(tempfile.gettempdir()) / f"hookgate-test-ports-{os.getuid()}"
+    locks.mkdir(exist_ok=True)
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+        port = random.choice(_PORTS)
+        if port in _given:
+            continue
+        lock = os.open(locks / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            os.close(lock)
+            continue
+        _given[port] = lock
+        return port

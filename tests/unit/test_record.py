@@ -16,6 +16,7 @@ from hookgate.audit.scribe import Scribe
 from hookgate.case import Case, record_of
 from hookgate.errors import ErrorKind
 from hookgate.facts import facts_of
+from hookgate.facts.model import VERSION as FACTS_VERSION
 from hookgate.hooks.answer import EMPTY, Answer, render
 from hookgate.hooks.decode import Read
 from hookgate.hooks.event import event_from
@@ -62,7 +63,7 @@ def test_a_decided_case_says_who_what_why_and_what_was_answered() -> None:
     assert (found.contradictions, found.reason) == (("p#r",), "R")
     assert (found.answer, found.would_answer) == (answer.body, None)
     assert (found.pdp_seconds, found.total_seconds) == (0.25, 0.5)
-    assert found.facts["version"] == 1
+    assert found.facts["version"] == FACTS_VERSION
 
 
 def test_an_observed_case_says_what_would_have_been_answered_also_where_that_is_nothing() -> None:

@@ -14,6 +14,10 @@ from hookgate.audit.redact import CUT_CHARACTERS, Redactor
 from hookgate.audit.scribe import Scribe
 from hookgate.audit.secrets import FORMS, named_forms
 from hookgate.config.audit import Redaction, SecretForm
+from hookgate.facts import facts_of
+from hookgate.hooks.decode import Read
+from hookgate.hooks.event import event_from
+from tests.conftest import payload
 from tests.support.planted import PLANTS
 
 KEY = b"k" * 32
@@ -167,6 +171,26 @@ def test_a_secret_is_seen_in_an_encoded_record_too(planted: tuple[str, str]) -> 
     text, _ = planted
     assert REDACTOR.suspects(msgspec.json.encode({"input": {"command": text}}))
     assert REDACTOR.suspects(msgspec.json.encode({"input": {"text": msgspec.json.encode({"a": text}).decode()}}))
+
+
+def test_facts_tell_no_secret_that_stands_in_the_input() -> None:
+    command = "send --badge-no 98765432 --token abcdefgh12 -v; mysql -ps3CRet77 -u me; curl http://x.example/?token=abcdefgh12"
+    body = payload("PreToolUse.Bash", tool_input={"command": command})
+    facts = msgspec.to_builtins(facts_of(event_from(Read(body, False, ()))))
+    before = {"input": {"command": command}, "facts": facts, "reason": "never send 98765432", "tool": "98765432"}
+    found = Redactor(KEY, Redaction(names=("badge",))).redacted(before)
+    text = msgspec.json.encode(found["facts"]).decode()
+    for secret in ("98765432", "abcdefgh12", "s3CRet77"):
+        assert secret not in text
+    send, mysql = found["facts"]["commands"][:2]
+    # Their digests tell that they are the same.
+    assert [mark.rpartition(":")[2] for mark in send["operands"]] == [
+        mark.rpartition(":")[2] for mark in (send["args"][1], send["args"][3])
+    ]
+    assert mysql["flags"] == ["-p", "-u"]
+    assert "98765432" not in found["reason"]
+    # What a call is cannot be hidden by giving it out as a secret.
+    assert found["tool"] == "98765432"
 
 
 def test_an_option_in_a_list_of_words_hides_its_value() -> None:

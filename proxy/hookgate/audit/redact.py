@@ -53,6 +53,11 @@ _OURS = frozenset(
         *("verified", "ran_seconds", "unenforceable", "pdp_seconds", "total_seconds"),
     )
 )
+#: Fields that repeat what others hold, word by word and without the names that stood beside. The others are left as they
+#: are: nobody hides the tool of a call from a search by passing its name as a password.
+_REPEATING = frozenset(("facts", "outputs", "reason", "answer", "would_answer"))
+#: From this length on a secret is looked for there, as a whole text, and from that one on within texts.
+_TELLING_CHARACTERS, _TELLING_WITHIN_CHARACTERS = 4, 6
 #: Members that name a value beside them, as environment variables are often given.
 _NAMING, _NAMED_VALUE = ("name", "key"), "value"
 #: As much of a digest as is told.
@@ -91,17 +96,21 @@ class Redactor:
         """Gives a record without secrets, its long strings cut; each field has a budget of its own. Names of fields in which
         something was cut or left out are added to `cut`."""
         clean: dict[str, Any] = {}
-        for name, item in value.items():
-            budget = Budget()
+        known: dict[str, str] = {}
+        # What a call brought is read first: there a secret stands beside what names it.
+        for name in sorted(value, key=_REPEATING.__contains__):
+            item, budget = value[name], Budget(known, repeating=name in _REPEATING)
             if name in _OURS:
                 clean[name] = item
             elif name == "content_bytes":
                 clean[name] = {self.text(key, budget): size for key, size in item.items()}
             else:
                 clean[name] = self._member(name, item, budget)
+            if name == "facts":
+                _drop_letters(item, clean[name])
             if cut is not None and budget.cut:
                 cut.append(name)
-        return clean
+        return {name: clean[name] for name in value}
 
     def text(self, text: str, budget: "Budget | None" = None) -> str:
         """Gives a text without secrets, cut at a bound with a mark that says how long it was, and with a digest of the whole;
@@ -114,7 +123,11 @@ class Redactor:
             # A lone surrogate has no UTF-8 form, and RE2 reads nothing else.
             window = window.encode("utf-8", "backslashreplace").decode("utf-8")
         settled = 0
-        if self._hint.search(window) or any(form.search(window) for _, form in self._own):
+        if (
+            self._hint.search(window)
+            or any(form.search(window) for _, form in self._own)
+            or (budget.repeating and any(secret in window for secret in budget.known))
+        ):
             if budget.spent or not budget.suspect():
                 return _LEFT_OUT
             window, settled = self._without_secrets(window, budget)
@@ -134,6 +147,10 @@ class Redactor:
         one ends."""
         marks: list[str] = []
         text = text.replace(_OPEN, _UNKNOWN).replace(_CLOSE, _UNKNOWN)
+        for secret, mark in budget.known.items() if budget.repeating else ():
+            if secret in text and (len(secret) >= _TELLING_WITHIN_CHARACTERS or secret == text):
+                text = text.replace(secret, f"{_OPEN}{len(marks)}{_CLOSE}")
+                marks.append(mark)
         for kind, pattern in self._forms:
             text = pattern.sub(partial(self._replaced, kind, marks, budget), text)
             if budget.spent:
@@ -215,13 +232,32 @@ class Redactor:
     def _mark(self, kind: str, secret: str, budget: "Budget") -> str:
         if not budget.digest():
             return f"[redacted:{kind}]"
-        return f"[redacted:{kind}:{self._digests.of_text(Purpose.SECRET, secret)[:DIGEST_CHARACTERS]}]"
+        mark = f"[redacted:{kind}:{self._digests.of_text(Purpose.SECRET, secret)[:DIGEST_CHARACTERS]}]"
+        if len(secret) >= _TELLING_CHARACTERS:
+            budget.known.setdefault(secret, mark)
+        return mark
+
+
+def _drop_letters(facts: Any, told: Any) -> None:
+    """Takes the letters of a hidden argument out of the flags of its command: facts split `-pSECRET` into single ones."""
+    if not isinstance(facts, dict) or not isinstance(facts.get("commands"), list | tuple):
+        return
+    for command, shown in zip(facts["commands"], told["commands"], strict=False):
+        pairs = [*zip(command["args"], shown["args"], strict=False)]
+        if any(arg != kept for arg, kept in pairs):
+            plain = "".join(
+                arg if arg == kept else arg[:2] for arg, kept in pairs if arg[:1] == "-" and arg[:2] != "--"
+            )
+            shown["flags"] = [flag for flag in shown["flags"] if flag[:2] == "--" or flag[1:] in plain]
 
 
 class Budget:
-    """What of a field is still kept."""
+    """What of a field is still kept. `known` are the record's secrets that were found until now, with their marks; a field
+    that repeats others is looked through for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: dict[str, str] | None = None, *, repeating: bool = False) -> None:
+        self.known = {} if known is None else known
+        self.repeating = repeating
         self._strings, self._characters = _MAX_STRINGS, _MAX_CHARACTERS
         self._suspects, self._digests = _MAX_SUSPECTS, _MAX_DIGESTS
         #: Whether something was cut or left out.

@@ -84,6 +84,11 @@ FORMS: tuple[Form, ...] = (
     Form("bearer", r"(?i)\bbearer\s+([A-Za-z0-9._~+/=-]{8,})"),
     Form("cookie", r"""(?i)\b(?:set-)?cookie\\?["']?\s*:\s*\\?["']?([^"'\\\r\n]{4,})"""),
     Form("login", r"""(?:^|\s)(?:-u|--user|--proxy-user)(?:\s+|=)\\?["']?[^\s:"'\\]+:([^\s"'\\]+)"""),
+    Form(
+        "client_password",
+        r"""(?:(?:\bmysql|\bmariadb)[a-z_-]*\s(?:[^|;&\n]*?\s)?-p|(?:\bsshpass|\b(?:docker|podman)\s+login)\s(?:[^|;&\n]*?\s)?-p\s*|"""
+        r"""\bredis-cli\s(?:[^|;&\n]*?\s)?-a\s*)\\?["']?([^\s"'\\]{3,})""",
+    ),
     Form("netrc", r"(?i)\b(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)"),
     Form("option", rf"(?i)(?:^|\s)--?[a-z0-9-]*{_NAMED}[a-z0-9-]*(?:=|\s+){_VALUE}"),
     Form("named", rf"""(?i)[a-z0-9_.-]*{_NAMED}[a-z0-9_]*\\?["']?\s*(?:=|:|=>)\s*{_VALUE}"""),
@@ -101,7 +106,7 @@ HINT = (
     r"gl[a-z]{2,5}-|xox[a-z]-|xapp-|:AA[a-z0-9_-]{30}|sk-|[srp]k_|whsec_|AIza|ya29\.|GOCSPX|npm_|pypi-|cio[a-z0-9]{32}|rubygems_|"
     r"dckr_|hf_|SG\.|key-[0-9a-f]{32}|[0-9a-f]{32}-us|SK[0-9a-f]{32}|shp[a-z]{2}_|EAAA|sq0|do[opr]_v1|dapi[0-9a-f]{30}|AT[AC]TT3|lin_|"
     r"ntn_|fig[dou]_|NRAK|NRJS|gl(?:sa|c)_|sntry|dd[ap]_|hv[sbr]\.|atlasv1|dp\.[a-z]+\.|pscale_|sb(?:p|_secret)_|HRKU|PMAK|"
-    r"""(?:AccountKey|SharedAccessKey)=|\s(?:-u|--user|--proxy-user)[\s=]|password|"(?:jwt|pin|otp)\\?["]"""
+    r"""(?:AccountKey|SharedAccessKey)=|mysql|mariadb|sshpass|redis-cli|(?:docker|podman)\s+login|\s(?:-u|--user|--proxy-user)[\s=]|password|"(?:jwt|pin|otp)\\?["]"""
 )
 
 

@@ -12,9 +12,11 @@ from hookgate.commands import (
     doctor,
     facts,
     fetch,
+    hook,
     policies,
     program,
     serve,
+    settings,
     ship,
     token,
 )
@@ -25,6 +27,8 @@ app.command()(ship.ship)
 app.command()(dev.dev)
 app.command()(demo.demo)
 app.command()(check.check)
+app.command()(settings.settings)
+app.command()(hook.hook)
 app.command()(doctor.doctor)
 app.command()(facts.facts)
 app.command()(fetch.fetch)

@@ -22,6 +22,25 @@ _FILE_TOOLS: dict[str, tuple[str, Access, bool]] = {
     "Grep": ("path", Access.SEARCH, True),
 }
 _COMMAND_TOOLS = frozenset({"Bash", "Monitor", "PowerShell"})
+#: Tools whose input is said to a person, or to the agent itself.
+_TALK = frozenset(
+    [
+        "AskUserQuestion",
+        "EnterPlanMode",
+        "ExitPlanMode",
+        "ListAgents",
+        "ReportFindings",
+        "SendMessage",
+        "TaskCreate",
+        "TaskGet",
+        "TaskList",
+        "TaskStop",
+        "TaskUpdate",
+        "TodoWrite",
+    ]
+)
+#: What is written there to a model names nothing by itself: what an agent does of it is a call of its own.
+_TEXT_KEYS = frozenset(["prompt", "description", "message", "query"])
 _MAX_PATH_CHARACTERS = 4096
 _MAX_STRINGS = 512
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -36,6 +55,7 @@ _POWERSHELL = re.compile(
     r"(?i)(?:^|[;|&{(\s])(?:(?:get|set|new|remove|invoke|start|stop|add|import|export|out|select|where|foreach|test|copy|move|rename|clear|enable|"
     r"disable|register|unregister|restart|write|read)-[a-z]{3,}|iex|iwr|irm)\b"
 )
+_CMDLET = re.compile(r"(?:^|[;|&{(\n])[ \t]*[A-Z][a-z]{1,20}-[A-Z][A-Za-z]+\b")
 _PATHLIKE = re.compile(r"^(?:[^\s]*[/\\.][^\s]*|(?:~|\.{0,2}[/\\]|[A-Za-z]:[/\\])[^\n]*)$")
 _COMMAND_KEYS = frozenset({"command", "cmd", "script", "shell_command", "commandline", "command_line"})
 
@@ -58,6 +78,8 @@ def facts_of(event: HookEvent) -> Facts:
         _command(ledger, tool, event.tool_input.get("command"), cwd)
     elif tool == "WebFetch":
         _address(ledger, event.tool_input.get("url"))
+    elif tool == "WebSearch":
+        _domains(ledger, event.tool_input.get("allowed_domains"))
     elif tool.startswith("mcp__"):
         server, _, name = tool[5:].partition("__")
         _strings(ledger, event.tool_input, cwd)
@@ -65,6 +87,9 @@ def facts_of(event: HookEvent) -> Facts:
         found = event.tool_input.get("server")
         server = found[:256] if isinstance(found, str) else ""
         _strings(ledger, event.tool_input, cwd)
+    elif tool and tool not in _TALK:
+        # Agent, Skill, EnterWorktree, and tools that are yet to come.
+        _strings(ledger, {key: value for key, value in event.tool_input.items() if key not in _TEXT_KEYS}, cwd)
     reasons += [reason for reason in ledger.reasons if reason not in reasons]
     paths = tuple(ledger.paths.values())
     return Facts(
@@ -133,7 +158,7 @@ def _command(ledger: Ledger, tool: str, command: object, cwd: str) -> None:
     if tool == "PowerShell":
         ledger.reasons["powershell"] = None
     else:
-        if _POWERSHELL.search(command) and re.search(r"(?:^|[;|&{(\n])\s*[A-Z][a-z]+-[A-Z][A-Za-z]+\b", command):
+        if _CMDLET.search(command) and _POWERSHELL.search(command):
             ledger.reasons["powershell"] = None
         if _ZSH.search(command):
             ledger.reasons["zsh_only"] = None
@@ -151,6 +176,13 @@ def _address(ledger: Ledger, url: object) -> None:
         ledger.reasons["url_too_long"] = None
         return
     ledger.url(url)
+
+
+def _domains(ledger: Ledger, domains: object) -> None:
+    """Notes the domains that a search is confined to."""
+    for domain in domains if isinstance(domains, list) else ():
+        if isinstance(domain, str) and domain.strip():
+            ledger.host(domain.strip()[:_MAX_PATH_CHARACTERS].partition("/")[0], url=domain)
 
 
 def _strings(ledger: Ledger, tool_input: dict[str, Any], cwd: str) -> None:

@@ -26,7 +26,7 @@ class Access(StrEnum):
     NAMED = "named"
 
 
-class PathFact(msgspec.Struct, frozen=True):
+class PathFact(msgspec.Struct, frozen=True, gc=False):
     """A path that the call names."""
 
     #: Absolute and normalised: no `.`, `..` or doubled slash. The disk is not asked, so links are not followed.
@@ -52,7 +52,7 @@ class PathFact(msgspec.Struct, frozen=True):
     dynamic: bool = False
 
 
-class HostFact(msgspec.Struct, frozen=True):
+class HostFact(msgspec.Struct, frozen=True, gc=False):
     """A host that the call would reach."""
 
     #: In lower case, without port.
@@ -63,7 +63,7 @@ class HostFact(msgspec.Struct, frozen=True):
     program: str = ""
 
 
-class CommandFact(msgspec.Struct, frozen=True):
+class CommandFact(msgspec.Struct, frozen=True, gc=False):
     """A command that could run, at whatever depth."""
 
     #: The program's base name in lower case, without `.exe`.

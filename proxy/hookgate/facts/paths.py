@@ -4,6 +4,7 @@ import ntpath
 import posixpath
 import re
 import unicodedata
+from functools import lru_cache
 
 from hookgate.facts.model import Access, PathFact
 
@@ -11,7 +12,7 @@ from hookgate.facts.model import Access, PathFact
 _JS_SPACE = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _HOME = re.compile(r"^(?:/home/[^/]+|/Users/[^/]+|/root|/var/root|[A-Za-z]:/Users/[^/]+)(?=/|$)")
 #: Links of the system that lead out of the path that is written.
-_INDIRECT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?(?:root|cwd|fd|exe|map_files)(?:/|$)")
+_INDIRECT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?(?:root|cwd|fd|exe|map_files)(?:/|$)|^/dev/fd/\d")
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
 
 
@@ -27,14 +28,21 @@ def resolved(written: str, cwd: str) -> str:
     A relative path without a known working directory stays relative. A Windows path is told by its drive letter, or by that
     of the working directory, and given with forward slashes.
     """
-    if _DRIVE.match(written) or (_DRIVE.match(cwd) and not written.startswith(("/", "~"))):
+    if (written[1:2] == ":" and _DRIVE.match(written)) or (
+        cwd[1:2] == ":" and _DRIVE.match(cwd) and not written.startswith(("/", "~"))
+    ):
         return ntpath.normpath(ntpath.join(cwd, written)).replace("\\", "/")
-    if written == "~" or written.startswith("~/"):
+    if written[:1] == "~" and (written == "~" or written[1] == "/"):
         home = home_of(cwd)
         return posixpath.normpath(f"{home}/{written[2:]}" if home else written)
-    path = written if written.startswith("/") else posixpath.join(cwd, written) if cwd else written
+    path = written if written[:1] == "/" or not cwd else f"{cwd}{'' if cwd[-1] == '/' else '/'}{written}"
+    if path[:1] == "/" and "//" not in path and "/." not in path and path[-1] != "/":
+        return path  # Normal already, as most are.
+    if not path:
+        return ""
     # normpath keeps two leading slashes, which POSIX leaves to the system; Linux and macOS take them as one.
-    return re.sub(r"^//+", "/", posixpath.normpath(path)) if path else ""
+    path = posixpath.normpath(path)
+    return path[1:] if path.startswith("//") else path
 
 
 def is_absolute(path: str) -> bool:
@@ -52,8 +60,8 @@ def folded_home(path: str) -> str:
     """Gives `~/x` for a path in a home directory, else the empty string."""
     if path == "~" or path.startswith("~/"):
         return path
-    home = home_of(path)
-    return "~" + path[len(home) :] if home else ""
+    match = _HOME.match(path)
+    return f"~{path[match.end() :]}" if match else ""
 
 
 def folded(path: str) -> str:
@@ -63,10 +71,14 @@ def folded(path: str) -> str:
 
 def is_below(path: str, directory: str) -> bool:
     """Whether a normalised path is the directory or lies below it."""
-    if not is_absolute(directory):
-        return False
-    directory = resolved(directory, "").rstrip("/")
-    return path == directory or path.startswith(directory + "/") or not directory
+    root = _root(directory) if directory else None
+    return root is not None and (path.startswith(root + "/") or path == root or not root)
+
+
+@lru_cache(maxsize=64)
+def _root(directory: str) -> str | None:
+    """Gives a directory without a slash at its end; None where it is relative."""
+    return resolved(directory, "").rstrip("/") if is_absolute(directory) else None
 
 
 def fact(
@@ -82,15 +94,16 @@ def fact(
 ) -> PathFact:
     """Gives what is known of a path as written in a directory."""
     path = resolved((trimmed(written) if trim else written) or ".", cwd)
+    indirect = path.startswith(("/proc/", "/dev/fd/")) and _INDIRECT.match(path) is not None
     return PathFact(
-        path=path,
-        written=written,
-        folded=folded(path),
-        home=folded_home(path),
-        access=access,
-        inside_project=is_below(path, project),
-        recursive=recursive,
-        program=program,
-        indirect=_INDIRECT.match(path) is not None,
-        dynamic=dynamic,
+        path,
+        written,
+        folded(path),
+        folded_home(path),
+        access,
+        is_below(path, project),
+        recursive,
+        program,
+        indirect,
+        dynamic,
     )

@@ -26,4 +26,4 @@ def plain_host(url: str) -> str:
 
 def has_scheme(text: str) -> bool:
     """Whether a text begins like `https://`."""
-    return _SCHEME.match(text) is not None
+    return "://" in text and _SCHEME.match(text) is not None

@@ -31,6 +31,7 @@ class Tally:
         self._decision(event, labels.tool(record.tool), record.outcome, record.mode).inc()
         self._hook_seconds(event).observe(record.total_seconds)
         self._identity(record.source or "none").inc()
+        metrics.principals.see(record.user, verified=record.verified)
         if record.claimed_user:
             metrics.claims_contradicted.inc()
         if record.pdp_seconds:

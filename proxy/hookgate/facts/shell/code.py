@@ -6,10 +6,12 @@ from typing import NamedTuple
 from hookgate.facts.model import Access
 
 #: A text in quotes without line breaks; RE2-like in its cost: no alternative overlaps another.
-_TEXT = re.compile(r"\"((?:[^\"\\\n]|\\.){1,2000})\"|'((?:[^'\\\n]|\\.){1,2000})'|`((?:[^`\\\n]|\\.){1,2000})`")
+_TEXT = re.compile(
+    r"(?:%x|\bq[qx]?)(?:\(([^()\n]{1,2000})\)|\{([^{}\n]{1,2000})\})|\"((?:[^\"\\\n]|\\.){1,2000})\"|'((?:[^'\\\n]|\\.){1,2000})'|`((?:[^`\\\n]|\\.){1,2000})`"
+)
 _RUNS = re.compile(
     r"(?:\bsystem|\bexec[lv]?[pe]{0,2}|\bexecSync|\bexecFile(?:Sync)?|\bspawn(?:Sync|[lv][pe]{0,2})?|\bpopen\d?|\bPopen|\bsubprocess\.\w+|"
-    r"\bshell_exec|\bpassthru|\bproc_open|\bpcntl_exec|\bcheck_output|\bcheck_call|\bgetoutput|\bqx|\bdo shell script|\bProcessBuilder|"
+    r"\bshell_exec|\bpassthru|\bproc_open|\bpcntl_exec|\bcheck_output|\bcheck_call|\bgetoutput|\bqx|\bdo shell script|\bProcessBuilder|\bDeno\.Command|"
     r"\bos\.execute|\brun)\s*\(?\s*\[?\s*$"
 )
 _DELETES = re.compile(
@@ -22,6 +24,8 @@ _WRITE_CALLS = re.compile(
 )
 _PATH = re.compile(r"^(?:~?/|\.{1,2}/|\.[a-z])[^\s]*$|^[\w.-]+\.[a-z]{2,6}$")
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+#: Between the words of a list, or a program and the list of its words.
+_SEPARATOR = re.compile(r"\s*,\s*(?:\{\s*args\s*:\s*)?\[?\s*")
 _MAX_TEXTS = 64
 
 
@@ -40,13 +44,17 @@ def inside(code: str) -> Inside:
     urls: list[str] = []
     run_until = -1
     for match in list(_TEXT.finditer(code))[:_MAX_TEXTS]:
-        text = match[1] or match[2] or match[3] or ""
+        text = next((text for text in match.groups() if text), "")
         before, after = code[max(0, match.start() - 120) : match.start()], code[match.end() : match.end() + 24]
         if match.start() == run_until:
             # A further word of a list: ["rm", "-rf", "/"].
             commands[-1] += " " + text
             run_until = _next_word(code, match.end())
-        elif _RUNS.search(before) or (match[3] and "`" not in before and "require" not in code):
+        elif (
+            _RUNS.search(before)
+            or match[0].startswith(("%x", "qx"))
+            or (match[0].startswith("`") and "`" not in before and "require" not in code)
+        ):
             commands.append(text)
             run_until = _next_word(code, match.end())
         elif _URL.match(text):
@@ -60,5 +68,5 @@ def inside(code: str) -> Inside:
 
 
 def _next_word(code: str, end: int) -> int:
-    match = re.compile(r"\s*,\s*").match(code, end)
+    match = _SEPARATOR.match(code, end)
     return match.end() if match else -1

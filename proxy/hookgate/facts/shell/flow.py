@@ -1,9 +1,9 @@
 """What flows from one command to the next."""
 
-from typing import NamedTuple
+import msgspec
 
 
-class Flow(NamedTuple):
+class Flow(msgspec.Struct, frozen=True, gc=False):
     """What comes out of a command: where it is from (`network`, `decoded`, `archive`, `file`), and its text where that is known."""
 
     tags: frozenset[str] = frozenset()

@@ -5,8 +5,8 @@ import re
 from hookgate.facts.shell.words import Word
 
 _TOKEN = re.compile(
-    r"(?P<space>[ \t\r]+|\\\n|#[^\n]*(?<=\s)#)|(?P<cut>\|&|&&|\|\||;;|[;&|\n(){}`]|\$\()|(?P<redirect>\d*(?:>>|>\||>&|<&|>|<))|"
-    r"(?P<single>'[^']*'?)|(?P<double>\"(?:[^\"\\]|\\.)*\"?)|(?P<escape>\\.)|(?P<text>[^\s\\'\"|&;(){}`<>$]+|.)",
+    r"(?P<space>[ \t\r]+|\\\n|#[^\n]*(?<=\s)#)|(?P<cut>\|&|&&|\|\||;;|[;&|\n()`]|\$\(|(?<!\S)[{}](?!\S))|(?P<redirect>\d*(?:>>|>\||>&|<&|>|<))|"
+    r"(?P<single>'[^']*'?)|(?P<double>\"(?:[^\"\\]|\\.)*\"?)|(?P<escape>\\.)|(?P<text>[^\s\\'\"|&;()`<>$]+|.)",
     re.DOTALL,
 )
 _KEYWORDS = frozenset(
@@ -72,7 +72,7 @@ def loose_commands(text: str) -> list[list[Word]]:
         elif kind == "escape":
             parts.append(token[1:])
         else:
-            dynamic = dynamic or token == "$"
+            dynamic = dynamic or token == "$"  # noqa: S105 (no secret)
             parts.append(token)
     end_word()
     if words:

@@ -35,12 +35,16 @@ def _rows(names: str, program: Program) -> dict[str, Program]:
 PROGRAMS: dict[str, Program] = (
     _rows(
         "cat tac nl less more most head tail bat batcat strings od hexdump hd base64 base32 base58 wc uniq cut paste diff cmp comm file "
-        "rev fold fmt pr column expand tsort shuf zcat bzcat xzcat zless zmore view md5sum sha1sum sha256sum sha512sum cksum sum b2sum gpg "
+        "rev fold fmt pr column expand tsort zcat bzcat xzcat zless zmore view md5sum sha1sum sha256sum sha512sum cksum sum b2sum gpg "
         "readelf objdump nm type get-content gc iconv join look ul uuencode cpio dialog efax gzip bzip2 xz zstd pg page",
         Program(READ),
     )
     | _rows("xxd", Program(READ, last=WRITE))
     | _rows("sort", Program(READ, options={"-o": WRITE, "--output": WRITE}))
+    | _rows("shuf", Program(READ, options={"-o": WRITE, "--output": WRITE}))
+    | _rows("date", Program(None, options={"-f": READ, "--file": READ}))
+    | _rows("wall", Program(READ))
+    | _rows("rimraf trash trash-put", Program(DELETE, recursive=True))
     | _rows("stat ls du tree realpath readlink basename dirname dir vdir exa eza lsattr getfacl namei", Program(SEARCH))
     | _rows(
         "grep egrep fgrep zgrep rg ag ack ugrep select-string",
@@ -112,8 +116,8 @@ PROGRAMS: dict[str, Program] = (
     | _rows("strace ltrace", Program(None, options={"-o": WRITE, "-F": READ}))
     # Their words are text, not files.
     | _rows(
-        "echo printf true false : test [ [[ exit return export read set unset shift local let expr seq sleep date cal type which "
-        "whereis hash man info help alias apropos whatis cd pushd popd mkalias logger say notify-send wall trap",
+        "echo printf true false : test [ [[ exit return export read set unset shift local let expr seq sleep cal type which "
+        "whereis hash man info help alias apropos whatis cd pushd popd mkalias logger say notify-send trap",
         Program(literal=True),
     )
 )
@@ -193,8 +197,12 @@ VALUES: dict[str, frozenset[str]] = {
         "chown": "--reference --from",
         "kubectl": "-n --namespace --context --cluster --kubeconfig -s --server --user --token -o --output -l --selector -f --filename "
         "-c --container --as -k --type -p --patch --field-selector --timeout --tail --since",
-        "docker": "-H --host --context -c -l --log-level --config -f --file -p --project-name --env-file",
+        "docker": "-H --host --context -c -l --log-level --config --file -p --project-name --env-file",
         "aws": "--profile --region --output --query --endpoint-url",
+        "helm": "-n --namespace --kube-context --kubeconfig -f --values --set --set-string --version --timeout",
+        "pip": "-i --index-url --extra-index-url --find-links -r --requirement -c --constraint -t --target --python",
+        "shuf": "-n -o -i --head-count --output --input-range --random-source",
+        "date": "-f --file -d --date -r --reference -s --set",
         "terraform": "",
         "nc": "-p -s -w -i -q -e -c -X -x -T -O -I -P -V",
         "gh": "-R --repo -t --title -b --body -F --body-file -B --base -H --head -X --method -f --field",

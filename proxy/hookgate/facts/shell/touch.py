@@ -1,10 +1,15 @@
 """What one command does with the words on its line: paths and hosts, by the table of programs."""
 
 import re
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from itertools import islice
+from types import MappingProxyType
+
+import msgspec
 
 from hookgate.facts.ledger import Ledger
 from hookgate.facts.model import Access
+from hookgate.facts.shell.options import Options
 from hookgate.facts.shell.programs import NETWORK, PROGRAMS, Program
 from hookgate.facts.shell.words import Word, braces
 from hookgate.facts.urls import has_scheme
@@ -19,104 +24,137 @@ _HOST = re.compile(
 )
 _DEVICE = re.compile(r"/dev/(?:tcp|udp)/([^/\s]+)/")
 _SOCAT = re.compile(r"(?i)(?:tcp|udp|openssl|ssl|sctp)\d?(?:-connect|-sendto)?:([\w.-]+):")
+_GIT_REMOTE = re.compile(r"^[\w.-]+@([\w.-]+):")
 _GENERAL = Program()
 _MAX_WORD_PATHS = 8
+_MAX_WORD_CHARACTERS = 20_000
+_PATTERN_OPTIONS = frozenset(["-e", "-f", "--regexp", "--expression", "--file"])
+_PATTERN_PROGRAMS = frozenset(
+    ["grep", "egrep", "fgrep", "zgrep", "rg", "ag", "sed", "gsed", "awk", "gawk", "mawk", "jq"]
+)
+#: What they look for may be an address.
+_SEARCHERS = frozenset(["grep", "rg", "sed", "awk", "jq"])
+_ARCHIVERS = frozenset(["tar", "bsdtar"])
+#: What stands behind their script is the script's.
+_ONE_SCRIPT = frozenset(["python", "node", "sh", "bash", "zsh", "dash", "ksh", "ash", "fish"])
+_ONE_HOST = frozenset(["ssh", "sftp", "nc", "ncat", "netcat", "telnet"])
+_TARGETS = frozenset(["-t", "--target-directory"])
 _REMOTES = frozenset(["scp", "sftp", "rsync", "tar"])
 _DATA = frozenset(
     ["-d", "--data", "--data-binary", "--data-ascii", "--data-urlencode", "-F", "--form", "--json", "--url-query"]
 )
 
 
-def touch(
-    ledger: Ledger,
-    program: str,
-    flags: tuple[str, ...],
-    operands: list[Word],
-    values: list[tuple[str, Word]],
-    words: list[Word],
-    cwd: str,
-) -> None:
-    """Notes the paths and hosts of a command. `values` are the options that have one."""
-    row = PROGRAMS.get(program, _GENERAL)
-    hosts(ledger, program, row, operands, words)
-    if row.literal:
-        return
-    recursive = row.recursive or "--recursive" in flags
+class Noting(msgspec.Struct, frozen=True):
+    """Where the paths of one command are noted."""
 
-    def note(word: Word, access: Access, *, everywhere: bool = False) -> None:
+    ledger: Ledger
+    program: str
+    cwd: str
+    recursive: bool
+
+    def path(self, word: Word, access: Access, *, everywhere: bool = False) -> None:
+        """Notes the path, or the paths, that a word is."""
         text = word.text
-        if not text or text == "-" or has_scheme(text) or (text.startswith("-") and access is not Access.NAMED):
+        if not text or text == "-" or has_scheme(text) or (text[0] == "-" and access is not Access.NAMED):
             return
         for one in braces(text) if "{" in text else (text,):
-            ledger.path(
+            self.ledger.path(
                 one,
-                cwd,
+                self.cwd,
                 access,
-                program=program,
-                recursive=recursive or everywhere,
+                program=self.program,
+                recursive=self.recursive or everywhere,
                 dynamic=word.dynamic and "$" in one,
             )
 
+    def mentions(self, words: list[Word], *, relative: bool = False) -> None:
+        """Notes what looks like a path in words."""
+        for word in words:
+            mentions(self.ledger, self.program, word, self.cwd, relative=relative)
+
+
+def touch(ledger: Ledger, program: str, options: Options, words: list[Word], cwd: str) -> None:
+    """Notes the paths and hosts of a command. `words` are all behind the program."""
+    row = PROGRAMS.get(program, _GENERAL)
+    if row.literal:
+        return
+    if program not in _SEARCHERS:
+        hosts(ledger, program, options.operands, words)
+    noting = Noting(ledger, program, cwd, row.recursive or "--recursive" in options.flags)
+    if options.values:
+        _values(noting, row, options.values)
+    special = _SPECIAL.get(program)
+    if special is not None:
+        special(noting, words)
+    elif row.operands is None:
+        noting.mentions(words, relative=True)
+    else:
+        _files(noting, row, options, words)
+
+
+def _values(noting: Noting, row: Program, values: list[tuple[str, Word]]) -> None:
     for option, value in values:
         access = row.options.get(option)
         if access is not None:
-            note(value, access)
-        elif program == "curl" and option in _DATA:
+            noting.path(value, access)
+        elif noting.program == "curl" and option in _DATA:
             at = value.text.find("@")
             if at >= 0 and (at == 0 or value.text[at - 1] == "=" or option == "--data-urlencode"):
-                note(value._replace(text=value.text[at + 1 :].partition(";")[0]), Access.READ)
+                noting.path(value.reading(value.text[at + 1 :].partition(";")[0]), Access.READ)
         else:
-            mentions(ledger, program, value, cwd)
-    if program == "dd":
-        for word in operands:
-            key, _, rest = word.text.partition("=")
-            if rest and key in ("if", "of"):
-                note(word._replace(text=rest), Access.READ if key == "if" else Access.WRITE)
-        return
-    if program in ("curl", "wget", "git", "ssh"):
-        for word in words:
-            if not has_scheme(word.text) or word.text.startswith("file:"):
-                mentions(ledger, program, word._replace(text=word.text.removeprefix("file://")), cwd)
-        return
-    if program == "find":
-        _find(note, words)
-        return
-    if row.operands is None:
-        for word in words:
-            mentions(ledger, program, word, cwd, relative=True)
-        return
-    files = operands[row.first :] if not _pattern_given(program, flags) else operands
-    if program in ("tar", "bsdtar"):
+            noting.mentions([value])
+
+
+def _files(noting: Noting, row: Program, options: Options, words: list[Word]) -> None:
+    """Operands that are files, by the row of their program."""
+    program, operands = noting.program, options.operands
+    files = operands[row.first :] if row.first and not _pattern_given(program, options.flags) else operands
+    if program in _ARCHIVERS:
         files = files if _creates(words) else []
-        for word in words:
-            mentions(ledger, program, word, cwd)
-    if program in ("python", "node", "sh", "bash", "zsh", "dash", "ksh", "ash", "fish"):
+        noting.mentions(words)
+    elif program in _ONE_SCRIPT:
         files = files[:1]
-    targeted = any(option in ("-t", "--target-directory") for option, _ in values)
-    in_place = program == "sed" and "--in-place" in flags
+    final = len(files) - 1
+    if row.last is None or final < 1 or any(option in _TARGETS for option, _ in options.values):
+        final = -1
+    in_place = program == "sed" and "--in-place" in options.flags
     for at, word in enumerate(files):
-        last = row.last is not None and not targeted and at == len(files) - 1 and len(files) > 1
-        access = row.last if last and row.last is not None else row.operands
         if program in _REMOTES and (match := _REMOTE.match(word.text)) and not word.text.startswith(("/", ".", "~")):
-            ledger.host(match[1], program=program)
+            noting.ledger.host(match[1], program=program)
             continue
-        note(word, Access.WRITE if in_place else access)
+        access = row.last if at == final else Access.WRITE if in_place else row.operands
+        if access is not None:
+            noting.path(word, access)
         if program == "mv" and access is Access.DELETE:
-            note(word, Access.READ)
-        if program == "ln" and not last:
-            note(word, Access.NAMED)
+            noting.path(word, Access.READ)
+        if program == "ln" and at != final:
+            noting.path(word, Access.NAMED)
     for word in words:
         if word.text.startswith("-") and ("/" in word.text or "=" in word.text):
-            mentions(ledger, program, word, cwd)
+            noting.mentions([word])
+
+
+def _dd(noting: Noting, words: list[Word]) -> None:
+    for word in words:
+        key, _, rest = word.text.partition("=")
+        if rest and key in ("if", "of"):
+            noting.path(word.reading(rest), Access.READ if key == "if" else Access.WRITE)
+
+
+def _named(noting: Noting, words: list[Word]) -> None:
+    for word in words:
+        if word.text.startswith("file:"):
+            noting.mentions([word.reading(word.text.removeprefix("file://"))])
+        elif not has_scheme(word.text):
+            noting.mentions([word])
 
 
 def mentions(ledger: Ledger, program: str, word: Word, cwd: str, *, relative: bool = False) -> None:
     """Notes what looks like a path in a word, with `named`: nobody knows what the program does with it."""
-    text = word.text
-    if len(text) > 20_000:
-        text = text[:20_000]
+    text = word.text[:_MAX_WORD_CHARACTERS]
     found = 0
-    for match in _INSIDE.finditer(text):
+    for match in _INSIDE.finditer(text) if "/" in text or "~" in text else ():
         for one in braces(match[1]) if "{" in match[1] else (match[1],):
             ledger.path(
                 one.replace("$HOME", "~", 1), cwd, Access.NAMED, program=program, dynamic=word.dynamic and "$" in one
@@ -138,25 +176,26 @@ def mentions(ledger: Ledger, program: str, word: Word, cwd: str, *, relative: bo
                 ledger.path(one, cwd, Access.NAMED, program=program, dynamic=word.dynamic and "$" in one)
 
 
-def hosts(ledger: Ledger, program: str, row: Program, operands: list[Word], words: list[Word]) -> None:
+def hosts(ledger: Ledger, program: str, operands: list[Word], words: list[Word]) -> None:
     """Notes the hosts that a command would reach."""
-    if row.literal or program in ("grep", "rg", "sed", "awk", "jq"):
-        return
     for word in words:
-        if "://" in word.text:
-            for match in list(_ADDRESS.finditer(word.text))[:_MAX_WORD_PATHS]:
+        text = word.text
+        if ":" not in text and "/" not in text:
+            continue
+        if "://" in text:
+            for match in islice(_ADDRESS.finditer(text), _MAX_WORD_PATHS):
                 ledger.url(match[0], program=program)
-        elif "/dev/" in word.text and (device := _DEVICE.search(word.text)):
+        elif "/dev/" in text and (device := _DEVICE.search(text)):
             ledger.host(device[1], program=program)
-        elif program == "git" and (remote := re.match(r"^[\w.-]+@([\w.-]+):", word.text)):
+        elif program == "git" and (remote := _GIT_REMOTE.match(text)):
             ledger.host(remote[1], program=program)
-        elif program == "socat" and (socket := _SOCAT.match(word.text)):
+        elif program == "socat" and (socket := _SOCAT.match(text)):
             ledger.host(socket[1], program=program)
     if program in NETWORK and program not in ("scp", "rsync", "socat"):
         for word in operands:
             if "://" not in word.text and (bare := _HOST.match(word.text)):
                 ledger.host(bare[1].strip("[]"), url=word.text, program=program)
-                if program in ("ssh", "sftp", "nc", "ncat", "netcat", "telnet"):
+                if program in _ONE_HOST:
                     return
 
 
@@ -164,9 +203,7 @@ def _pattern_given(program: str, flags: tuple[str, ...]) -> bool:
     """Whether the pattern or script stands in an option, so that every operand is a file."""
     if program in ("chmod", "chown"):
         return "--reference" in flags
-    return bool({"-e", "-f", "--regexp", "--expression", "--file"} & set(flags)) and program in (
-        "grep", "egrep", "fgrep", "zgrep", "rg", "ag", "sed", "gsed", "awk", "gawk", "mawk", "jq",
-    )  # fmt: skip
+    return program in _PATTERN_PROGRAMS and not _PATTERN_OPTIONS.isdisjoint(flags)
 
 
 def _creates(words: list[Word]) -> bool:
@@ -178,11 +215,7 @@ def _creates(words: list[Word]) -> bool:
     ) or (bool(first) and not first.startswith("-") and bool(set("cru") & set(first)) and first.isalpha())
 
 
-class _Note(Protocol):
-    def __call__(self, word: Word, access: Access, *, everywhere: bool = False) -> None: ...
-
-
-def _find(note: _Note, words: list[Word]) -> None:
+def _find(noting: Noting, words: list[Word]) -> None:
     roots: list[Word] = []
     for word in words:
         if word.text.startswith(("-", "(", "!")):
@@ -196,9 +229,15 @@ def _find(note: _Note, words: list[Word]) -> None:
         access.append(Access.DELETE)
     for word in roots or [Word(".")]:
         for one in access:
-            note(word, one, everywhere=True)
+            noting.path(word, one, everywhere=True)
     for option, value in zip(texts, words[1:], strict=False):
         if option in ("-name", "-iname", "-path", "-wholename"):
-            note(value, Access.SEARCH)
+            noting.path(value, Access.SEARCH)
         elif option in ("-fprint", "-fprintf", "-fls"):
-            note(value, Access.WRITE)
+            noting.path(value, Access.WRITE)
+
+
+#: Programs whose words are read by rules of their own.
+_SPECIAL: Mapping[str, Callable[[Noting, list[Word]], None]] = MappingProxyType(
+    {"dd": _dd, "find": _find, **dict.fromkeys(["curl", "wget", "git", "ssh"], _named)}
+)

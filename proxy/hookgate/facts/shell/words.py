@@ -1,23 +1,33 @@
 """Words as a shell makes them: quotes taken off, what is known put in, braces multiplied."""
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 _ANSI = re.compile(
     r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|c(.)|(.))", re.DOTALL
 )
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
-_MAX_VARIANTS = 16
+#: Words that braces may make of one.
+MAX_VARIANTS = 16
+_RANGE = re.compile(r"\{([a-zA-Z]|-?\d{1,9})\.\.([a-zA-Z]|-?\d{1,9})\}")
+#: Of a word. Doubling a variable a few times makes a longer one than any memory holds.
+MAX_CHARACTERS = 65_536
+NO_TAGS: frozenset[str] = frozenset()
 
 
-class Word(NamedTuple):
+class Word(msgspec.Struct, frozen=True, gc=False):
     """A word of a command line. `tags` say what flows into it from substitutions; `plain`: nothing of it stood in quotes."""
 
     text: str
     dynamic: bool = False
     plain: bool = False
-    tags: frozenset[str] = frozenset()
+    tags: frozenset[str] = NO_TAGS
+
+    def reading(self, text: str) -> "Word":
+        """Gives the word with another text."""
+        return Word(text, self.dynamic, self.plain, self.tags)
 
 
 def ansi_c(text: str) -> str:
@@ -43,6 +53,13 @@ def hides(text: str) -> bool:
     )
 
 
+def replaced(text: str, mark: str, value: str) -> str:
+    """Puts a value in place of a mark, unless that makes the text very long."""
+    if not mark or text.count(mark) * len(value) > MAX_CHARACTERS:
+        return text
+    return text.replace(mark, value)
+
+
 def unescaped(text: str) -> str:
     """Takes backslashes off a word outside quotes."""
     if "\\" not in text:
@@ -51,14 +68,28 @@ def unescaped(text: str) -> str:
 
 
 def braces(text: str) -> list[str]:
-    """Gives what `a{b,c}` becomes, up to 16 words."""
+    """Gives what `a{b,c}` and `a{1..3}` become, up to 16 words; longer ranges stay as they are."""
     found = [text]
-    while len(found) < _MAX_VARIANTS:
+    while len(found) < MAX_VARIANTS:
         for at, one in enumerate(found):
             match = _BRACES.search(one)
-            if match:
-                found[at : at + 1] = [one[: match.start()] + part + one[match.end() :] for part in match[1].split(",")]
+            parts = match[1].split(",") if match else []
+            if match is None and (match := _RANGE.search(one)):
+                parts = _range(match[1], match[2])
+            if match and parts:
+                found[at : at + 1] = [one[: match.start()] + part + one[match.end() :] for part in parts]
                 break
         else:
             return found
-    return found[:_MAX_VARIANTS]
+    return found[:MAX_VARIANTS]
+
+
+def _range(first: str, last: str) -> list[str]:
+    """Gives the parts of a range; none where there are too many, or it is none."""
+    if first.isalpha() != last.isalpha():
+        return []
+    begin, end = (ord(first), ord(last)) if first.isalpha() else (int(first), int(last))
+    if abs(end - begin) >= MAX_VARIANTS:
+        return []
+    step = 1 if end >= begin else -1
+    return [chr(one) if first.isalpha() else str(one) for one in range(begin, end + step, step)]
