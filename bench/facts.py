@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.grid import Grid
-from hookgate.facts import Facts, facts_of
+from hookgate.facts import Facts
+from hookgate.facts.extract import read as facts_of
 from hookgate.hooks.decode import Read
 from hookgate.hooks.event import HookEvent, event_from
 

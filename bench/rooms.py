@@ -25,7 +25,7 @@ from hookgate.audit.scribe import Scribe
 from hookgate.case import Case, record_of
 from hookgate.config import Config
 from hookgate.exchange import HookRequest
-from hookgate.facts import facts_of
+from hookgate.facts.extract import read as facts_of
 from hookgate.gate import Gate
 from hookgate.hooks.answer import render
 from hookgate.hooks.event import event_from
