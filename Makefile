@@ -50,7 +50,7 @@ format: venv ## Format the code, and mend what the linter can mend
 	$(PY) -m ruff check --fix $(CODE)
 	$(PY) -m ruff format $(CODE)
 
-bench: venv cerbos ## Measure Hookgate beside the bare PDP
+bench: venv cerbos client ## Measure Hookgate beside the bare PDP [CLIENT=no]
 	@exec $(PY) -m bench $(ARGS)
 
 eval: venv cerbos ## How the shipped policies judge rows with a verdict [CORPUS=DIR]

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from bench.environment import Environment
 from bench.grid import Grid
 from bench.records import BEGIN
 from hookgate.audit.chain import BEGINNING, linked
@@ -101,9 +100,8 @@ def grid(found: tuple[Result, ...]) -> Grid:
     return Grid("What-if", ("compared with", "requests", "a second", "unsure"), 1, [rows])
 
 
-def notes(here: Environment) -> list[str]:
+def notes() -> list[str]:
     """Gives what is to be known of the table."""
     return [
-        here.line(),
         "The policies that ship, asked about requests recorded from the real client; without the start of the PDP.",
     ]

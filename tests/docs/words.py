@@ -116,6 +116,8 @@ LOG_EVENTS: dict[str, str] = {
     "debug for the rest. Has the decision id, never the tool's input.",
     "canary": "What the canary finds has changed.",
     "policy_lost": "An event that had a policy has none any more.",
+    "pdp_transport_fell_back": "Hookgate's own client of the PDP has met what it does not know, and why: grpcio has taken over until the next "
+    "start. Decisions go on as before, somewhat slower.",
     "audit_unavailable": "A record could not be written.",
     "journal_gap": "The journal can be written again; with the period, and the counts of what is missing.",
     "journal_not_flushed": "What was written could not be flushed to the disk: a power cut would lose it. Once for a series.",

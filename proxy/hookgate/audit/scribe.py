@@ -18,10 +18,21 @@ class Scribe:
             line = self._encoded(record)
             if line is not None and not self._redactor.suspects(line):
                 return line, record
+        else:
+            line = self._encoded(msgspec.structs.replace(record, input={}))
+            if line is not None and not self._redactor.suspects(line):
+                # As a rule it is the tool's input that is large: the rest need not be looked through member by member.
+                return self._with_clean_input(record)
         cut: list[str] = []
         clean = self._redactor.redacted(_plain(record), cut)
         clean["cut"] = tuple(dict.fromkeys((*record.cut, *cut)))
         return _line(clean), msgspec.convert(clean, Record)
+
+    def _with_clean_input(self, record: Record) -> tuple[bytes, Record]:
+        cut: list[str] = []
+        clean = self._redactor.redacted({"input": record.input}, cut)["input"]
+        record = msgspec.structs.replace(record, input=clean, cut=tuple(dict.fromkeys((*record.cut, *cut))))
+        return msgspec.json.encode(record) + b"\n", record
 
     def service(self, record: ServiceRecord) -> bytes:
         """Gives the line of a record about the service itself."""

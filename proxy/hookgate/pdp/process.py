@@ -12,7 +12,7 @@ import yaml
 
 from hookgate.config.tree import Pdp
 from hookgate.errors import GateError
-from hookgate.pdp.channel import GrpcTransport
+from hookgate.pdp.transport import channel_for
 
 #: Reading the policies that ship takes some seconds of processor time, which a loaded machine gives slowly.
 _START_SECONDS = 60.0
@@ -114,7 +114,7 @@ class CerbosProcess:
         raise CerbosError(f"the PDP did not start within {self._start_seconds:g} s: {await self._complaint()}")
 
     async def _answers(self) -> bool:
-        transport = GrpcTransport(Pdp(address=self.address))
+        transport = channel_for(Pdp(address=self.address))
         try:
             await transport(b"", 1.0)
         except GateError as error:

@@ -55,6 +55,11 @@ class Metrics:
         self.pdp_seconds = Histogram(
             "hookgate_pdp_duration_seconds", "The PDP's answer, as waited for.", buckets=_BUCKETS, registry=registry
         )
+        self.pdp_fallbacks = Counter(
+            "hookgate_pdp_transport_fallbacks",
+            "Times that grpcio took over from `pdp.transport: http2`, until the next start.",
+            registry=registry,
+        )
         self.journal_seconds = Histogram(
             "hookgate_journal_duration_seconds", "Writing a record, as waited for.", buckets=_BUCKETS, registry=registry
         )
