@@ -185,7 +185,7 @@ def of_store(
 @app.command("console")
 def of_console(
     store: Annotated[Path, typer.Option(help="A store that `python -m bench store --keep` has made.")],
-    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+    page: Page = None,
 ) -> None:
     """Measure how long the pages over a store take until their first byte."""
     if not store.exists():
@@ -197,7 +197,7 @@ def of_console(
 @app.command("whatif")
 def of_whatif(
     count: Annotated[int, typer.Option(min=100, help="Requests.")] = 20_000,
-    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+    page: Page = None,
 ) -> None:
     """Measure how many recorded requests a second are asked again."""
     here = environment()
