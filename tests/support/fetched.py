@@ -150,7 +150,7 @@ def _go_program(name: str, pin: tuple[str, str, str], package: str = "") -> Fetc
     def make(scratch: Path) -> None:
         # Only the module's own sum is compared here; what it is built with is held by its go.sum.
         source = f"{module}{package}@{version}"
-        _call("go", "install", "-trimpath", source, GOBIN=str(scratch), CGO_ENABLED="0", GOFLAGS="")
+        _call("go", "install", "-trimpath", source, GOBIN=str(scratch), CGO_ENABLED="0", GOFLAGS="", GOGC="400")
         built = [line.split() for line in _call("go", "version", "-m", scratch / name).splitlines()]
         if ["mod", module, version, wanted_sum] not in built:
             raise NotFetchedError(f"{module}: not the sum that is pinned")
@@ -168,7 +168,18 @@ def _admission() -> Fetched:
         # Its modules are held by its go.sum. Most of what it is built of is helm's, too: after helm, with the same flags, a quarter of
         # helm's time is left.
         output = ("-o", str(scratch / "admission"))
-        _call("go", "build", "-trimpath", "-buildvcs=false", *output, ".", cwd=_ADMISSION, CGO_ENABLED="0", GOFLAGS="")
+        _call(
+            "go",
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            *output,
+            ".",
+            cwd=_ADMISSION,
+            CGO_ENABLED="0",
+            GOFLAGS="",
+            GOGC="400",
+        )
 
     path = _into(cache_folder() / "admission" / _admission_version(), make) / "admission"
     return Fetched(path, (str(path),))
