@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from hookgate.binaries import find_cerbos
+from hookgate.config.audit import Level
 from hookgate.policies.compiling import compiled
 from hookgate.recorded import recorded
 from tests.conftest import ROOT
@@ -113,6 +114,21 @@ def test_what_is_new_is_asked_about_and_what_did_not_occur_is_denied(
     assert {one.id[-1]: (one.after, one.rule.rpartition("#")[2]) for one in found.examples} == {
         "2": ("ask", "new-program"), "3": ("ask", "new-tool"), "4": ("ask", "new-tool"), "5": ("deny", "foreign-code"),
     }  # fmt: skip
+
+
+def test_where_programs_are_not_known_no_rule_goes_by_them(tmp_path: Path) -> None:
+    out = tmp_path / "first"
+    calls = [asked(1, tool_input="ls"), asked(2, tool_input="make", level=Level.METADATA), asked(3, tool_input=TOKEN)]
+    done = suggested(store(tmp_path, calls), out)
+    assert done.returncode == 0, done.stderr
+    text = (out / "pre_tool_use.yaml").read_text()
+    rules = {rule["name"] for rule in yaml.safe_load(text)["resourcePolicy"]["rules"]}
+    assert "new-tool" in rules
+    assert "new-program" not in rules
+    assert "It changes none of them that is recorded whole (2 are not, and can't be told)" in text
+    # In full, the call of which only metadata was recorded.
+    (tmp_path / "later").mkdir()
+    assert tried(store(tmp_path / "later", [asked(2, tool_input="make")]), out).changes["unchanged"] == 1
 
 
 def test_of_a_period_without_calls_nothing_is_suggested(tmp_path: Path) -> None:

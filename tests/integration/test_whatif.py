@@ -276,6 +276,25 @@ def stamp(second: int) -> str:
     return (BEGIN + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        ("new_denials > 0.5%", 1, "can't be told: none of 1 requests"),
+        ("told < 90%", 3, "holds"),
+        ("new_denials > 5", 0, ""),
+    ],
+)
+def test_a_share_of_nothing_is_no_pass(given: str, code: int, said: str, tmp_path: Path) -> None:
+    candidate = directory(tmp_path / "candidate", policy(rule("no", 'R.attr.tool_input.command == "x"')))
+    where = store(tmp_path, [asked(1, tool_input="x", level=Level.METADATA)])
+    done = subprocess.run(
+        [sys.executable, "-m", "hookgate", "whatif", "--policies", candidate, "--store", where, "--fail-if", given],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+
+
 def test_broken_policies_are_told_and_leave_nothing(tmp_path: Path, short: Path) -> None:
     broken = directory(tmp_path / "broken", policy(rule("no", "R.attr.((")))
     where = store(tmp_path, [asked(1)])

@@ -18,13 +18,13 @@ from hookgate.whatif.archive import ArchiveError, unpack
 POLICY = b"apiVersion: api.cerbos.dev/v1\n"
 
 
-def zipped(files: dict[str, bytes], *, mode: int = 0o644 | stat.S_IFREG) -> bytes:
+def zipped(files: dict[str, bytes], *, mode: int = 0o644 | stat.S_IFREG, packed: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name)
             entry.external_attr = mode << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = packed
             made.writestr(entry, content)
     return out.getvalue()
 
@@ -49,6 +49,10 @@ def test_policies_are_taken_out_of_their_folder(made: bytes, tmp_path: Path) -> 
     names = sorted(str(file.relative_to(found)) for file in found.rglob("*") if file.is_file())
     assert names == ["_schemas/s.json", "a.yaml", "tests/a_test.yaml"]
     assert (found / "a.yaml").read_bytes() == POLICY
+
+
+def test_suffixes_count_in_any_letters_as_they_do_for_cerbos(tmp_path: Path) -> None:
+    assert (unpack(zipped({"p/a.YAML": POLICY}), tmp_path) / "a.YAML").read_bytes() == POLICY
 
 
 def test_without_a_folder_of_their_own_they_lie_where_they_were_put(tmp_path: Path) -> None:
@@ -82,6 +86,10 @@ def test_a_name_that_leads_elsewhere_is_refused(
         b"",
         b"PK\x03\x04broken",
         b"\x1f\x8bbroken",
+        b"\x1f\x8b\x00broken and long enough",
+        gzip.compress(tarred(FILES))[:-6] + b"\0" * 6,
+        zipped({"a.yaml": POLICY}, packed=zipfile.ZIP_LZMA),
+        zipped({"a.yaml": POLICY}, packed=zipfile.ZIP_BZIP2),
         zipped(FILES)[:-30],
         b"x" * (archive.ARCHIVE_BYTES + 1),
         zipped({f"{number}.yaml": b"" for number in range(2001)}),

@@ -1,5 +1,6 @@
 """What policies read, what a record does not hold of it, and bounds on what may change."""
 
+import json
 import operator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from hookgate.config.audit import Level
 from hookgate.outcome import Outcome
+from hookgate.policies.source import policies_in
 from hookgate.whatif.asked_again import Request, Why, asked_again
 from hookgate.whatif.bound import NAMES, BoundError, bound
 from hookgate.whatif.change import Change, change_of
@@ -32,6 +34,20 @@ resourcePolicy:
     - {{actions: ["*"], effect: EFFECT_ALLOW, roles: ["*"], condition: {{match: {{all: {{of: [{{expr: {expr}}}]}}}}}}}}
 """
 SHARED = 'exportVariables: {name: shared, definitions: {import: "R.attr.tool_input[\\"file_path\\"]"}}'
+READS_TITLE = {
+    "resourcePolicy": {
+        "resource": "Stop",
+        "version": "default",
+        "rules": [
+            {
+                "actions": ["*"],
+                "effect": "EFFECT_DENY",
+                "roles": ["*"],
+                "condition": {"match": {"expr": "R.attr.title == 'x'"}},
+            }
+        ],
+    }
+}
 ROLES = 'derivedRoles: {name: roles, definitions: [{name: owner, parentRoles: [a], condition: {match: {expr: "P.attr.claims.team == 1"}}}]}'
 
 
@@ -69,13 +85,68 @@ def test_what_policies_read_is_found_and_more_than_that_in_doubt(
     assert reads.of("Stop") == Reads()
 
 
-def test_policies_of_principals_count_for_every_event_and_what_is_no_yaml_for_everything(tmp_path: Path) -> None:
+def test_policies_of_principals_count_for_every_event(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(
         "principalPolicy: {principal: alex, version: default, variables: {local: {a: R.attr.title}}, rules: []}"
     )
     assert reads_in(tmp_path).of("Stop").resource == {("title",)}
-    (tmp_path / "two.yaml").write_text("a: [")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "a: &a [*a]",
+        "a: &a [1]\nb: *a",
+        "resourcePolicy: {resource: X, importDerivedRoles: 5}",
+        "resourcePolicy: {resource: X, variables: {import: 5}}",
+        "exportVariables: {name: x}\n---\nresourcePolicy: {resource: X, variables: {import: [[]]}, importDerivedRoles: 1.5}",
+    ],
+)
+def test_what_can_not_be_taken_apart_counts_as_reading_everything(text: str, tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(text)
     assert () in reads_in(tmp_path).of("Stop").resource
+
+
+def test_few_lines_that_mean_very_many_take_no_time(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    assert () in reads_in(tmp_path).of("Stop").resource
+
+
+@pytest.mark.parametrize("place", ["_shared/a.yaml", "a.YAML", "_a.Json", "below/_schemas/a.yml"])
+def test_files_that_cerbos_takes_for_policies_count(place: str, tmp_path: Path) -> None:
+    file = tmp_path / place
+    file.parent.mkdir(exist_ok=True, parents=True)
+    file.write_text(json.dumps(READS_TITLE))
+    assert reads_in(tmp_path).of("Stop").resource == {("title",)}
+    assert [policy.kind for policy in policies_in(tmp_path)] == ["Stop"]
+
+
+@pytest.mark.parametrize("place", ["_schemas/a.json", "x/testdata/a.yaml", ".x/a.yaml", ".a.yaml", "a_TEST.yaml"])
+def test_files_that_cerbos_passes_over_do_not(place: str, tmp_path: Path) -> None:
+    file = tmp_path / place
+    file.parent.mkdir(exist_ok=True, parents=True)
+    file.write_text(json.dumps(READS_TITLE))
+    assert reads_in(tmp_path).of("Stop") == Reads()
+    assert policies_in(tmp_path) == ()
+
+
+def test_names_with_underscores_are_the_same_fields(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "resource_policy: {resource: Stop, version: default, import_derived_roles: [r_1], variables: {local: {my_own: R.attr.c}},"
+        " rules: [{actions: ['*'], effect: EFFECT_ALLOW, derived_roles: [o], output: {when: {rule_activated: R.attr.a,"
+        " condition_not_met: R.attr.b}}}]}"
+    )
+    (tmp_path / "r.yaml").write_text(
+        "derived_roles: {name: r_1, definitions: [{name: o, parent_roles: [x], condition: {match: {expr: P.attr.d}}}]}"
+    )
+    found = reads_in(tmp_path).of("Stop")
+    assert found == Reads(frozenset({("a",), ("b",), ("c",)}), frozenset({("d",)}))
+    (policy,) = policies_in(tmp_path)
+    assert [one.text for one in (*policy.rules[0].outputs, *policy.rules[0].outputs_unmet)] == ["R.attr.a", "R.attr.b"]
+    assert (*policy.variables,) == ("my_own",)
+    assert policy.derived_roles["o"].parent_roles == ("x",)
 
 
 COMMAND = Reads(frozenset({("tool_input", "command")}))

@@ -108,6 +108,9 @@ def whatif(
         typer.echo(f"hookgate: {one} holds", err=True)
     if passed:
         raise typer.Exit(_FAILED)
+    for one in bounds:
+        if not one.tells(result):
+            stop_with(f"--fail-if: whether {one} can't be told: none of {result.total:,} requests can be compared")
 
 
 def _bounds(texts: list[str]) -> list[Bound]:

@@ -15,7 +15,7 @@ from hookgate.audit.segments import first_seq, segment_paths, usage
 from hookgate.audit.store.question import Span, Store, StoreError
 from hookgate.console.job import Job, TakenError
 from hookgate.console.shown import is_part, page
-from hookgate.console.surroundings import Surroundings, around, remote_of, visitor_of
+from hookgate.console.surroundings import Surroundings, around, form_of, remote_of, visitor_of
 from hookgate.console.visitor import Visitor
 from hookgate.moments import moment
 
@@ -99,7 +99,7 @@ async def verification(request: web.Request) -> web.Response:
 async def report(request: web.Request) -> web.Response:
     """Begins a report by the form's fields."""
     surroundings, visitor = _auditor(request)
-    form = await request.post()
+    form = await form_of(request)
     given = {
         name: str(form.get(name, "")).strip()[:_MOST_CHARACTERS] for name in ("from", "to", "paths", "commands", "form")
     }

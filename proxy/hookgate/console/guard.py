@@ -11,7 +11,7 @@ from hookgate.audit.store.question import NoStoreError, StoreError, TooLongError
 from hookgate.console.asking import BusyError
 from hookgate.console.looks import UnrecordedError
 from hookgate.console.shown import is_part, page
-from hookgate.console.surroundings import VISITOR, around, remote_of
+from hookgate.console.surroundings import VISITOR, around, form_of, remote_of
 from hookgate.console.visitor import Visitor, role_among
 from hookgate.errors import GateError
 from hookgate.harmless import harmless
@@ -182,7 +182,7 @@ async def by_token(request: web.Request, text: str = "") -> Visitor | None:
 async def _bears(request: web.Request, csrf: str) -> bool:
     given = request.headers.get("X-CSRF-Token", "")
     if not given and request.content_type == "application/x-www-form-urlencoded":
-        given = str((await request.post()).get("csrf", ""))
+        given = str((await form_of(request)).get("csrf", ""))
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), csrf.encode())
 
 

@@ -44,11 +44,11 @@ class Suggestion:
 def policy(survey: Survey, dangers: Sequence[Danger], seen: Mapping[str, Occurrence], period: str) -> str:
     """Gives the policy's text. A danger that was seen in ordinary calls is a comment."""
     constants: dict[str, Any] = {"tools": {role: sorted(found) for role, found in sorted(survey.tools.items())}}
-    if not survey.too_many:
+    if survey.knows_programs:
         constants["programs"] = {role: sorted(found) for role, found in sorted(survey.programs.items())}
     lines = [
         f"# A first policy, from {survey.ordinary:,} calls that nobody held up, of {survey.calls:,} in all ({period}).",
-        "# It changes none of them: what they did goes on without an opinion, so that the client's own rules and prompts count.",
+        f"# It changes none of them{_but(survey)}: what they did goes on without an opinion, so that the client's own rules and prompts count.",
         "# Dangers that did not occur are forbidden or asked about; those that did are comments, with how often: decide.",
         "#",
         *_comments(_in_use(survey)),
@@ -75,7 +75,7 @@ def policy(survey: Survey, dangers: Sequence[Danger], seen: Mapping[str, Occurre
             "Nobody of your role has used this tool until now.",
         ),
     ]
-    if not survey.too_many:
+    if survey.knows_programs:
         lines += [
             "    # A program that nobody with these roles has run.",
             *_rule(
@@ -117,6 +117,11 @@ def tests(survey: Survey, dangers: Sequence[Danger], seen: Mapping[str, Occurren
     return "# Calls as they were recorded, secrets taken out: what was ordinary stays allowed.\n" + _yaml(suite)
 
 
+def _but(survey: Survey) -> str:
+    unknown = survey.bare + survey.partial
+    return f" that is recorded whole ({unknown:,} are not, and can't be told)" if unknown else ""
+
+
 def _in_use(survey: Survey) -> Iterable[str]:
     for role, found in sorted(survey.tools.items()):
         people = len(survey.people.get(role, ()))
@@ -128,6 +133,9 @@ def _in_use(survey: Survey) -> Iterable[str]:
         yield f"Command classes in use: {_counted(survey.subcommands.most_common())}"
     if survey.bare:
         yield f"Of {survey.bare:,} calls only metadata was recorded: which programs they ran, and what they touched, is not known."
+        yield "So no rule goes by programs, and a danger that was not seen may have been there: try it with `hookgate whatif`."
+    if survey.partial:
+        yield f"Of {survey.partial:,} calls a part of the facts was redacted or cut."
     if survey.too_many:
         yield "There are too many roles, tools or programs for a rule that knows all of them."
 

@@ -19,10 +19,13 @@ from hookgate.suggest.draft import Occurrence, Suggestion
 from hookgate.suggest.survey import EVENT, ORDINARY, Call, Survey
 from hookgate.whatif.asked_again import Request, Why, asked_again
 from hookgate.whatif.judge import Judge, Judged
-from hookgate.whatif.reads import NOTHING
+from hookgate.whatif.reads import Reads
 
 _WINDOW = 500
 _MOST_PEOPLE = 1000
+#: What a rule by programs reads; and why it may not be known, beside what is missing of a call's surroundings.
+_PROGRAMS = Reads(resource=frozenset({("facts", "commands", "program")}))
+_UNKNOWN = {Why.REDACTED, Why.CUT, Why.FACTS_VERSION}
 POLICY, TESTS = "pre_tool_use.yaml", "tests/pre_tool_use_test.yaml"
 
 
@@ -72,8 +75,7 @@ async def _look(window: list[Entry], judge: Judge, survey: Survey, seen: dict[st
     asked: list[tuple[dict[str, Any], Call, Request]] = []
     for entry in window:
         record = entry.record
-        # Gaps don't matter: in doubt a danger was there.
-        found = asked_again(record, NOTHING)
+        found = asked_again(record, _PROGRAMS)
         if isinstance(found, Why) or not record.get("facts"):
             survey.saw(record, None)
             continue
@@ -81,7 +83,7 @@ async def _look(window: list[Entry], judge: Judge, survey: Survey, seen: dict[st
         call = Call(
             str(record.get("id", "")), question.principal_id, question.roles, question.action, dict(question.attributes)
         )
-        survey.saw(record, None if record.get("cut") else call)
+        survey.saw(record, None if record.get("cut") else call, whole=_UNKNOWN.isdisjoint(found.gaps))
         asked.append((record, call, found))
     answers = await judge.judge([request for _, _, request in asked])
     for (record, call, _), answer in zip(asked, answers, strict=True):

@@ -40,6 +40,8 @@ class Survey:
     ordinary: int = 0
     #: Ordinary ones of which only metadata was recorded, so that their programs are not known.
     bare: int = 0
+    #: Other ordinary ones of which a part was redacted or cut, so that their programs are not all known.
+    partial: int = 0
     tools: dict[str, Counter[str]] = field(default_factory=dict)
     programs: dict[str, Counter[str]] = field(default_factory=dict)
     #: Programs with their sub-commands.
@@ -49,13 +51,20 @@ class Survey:
     #: There were more names than are told apart: rules by programs would ask about ordinary calls.
     too_many: bool = False
 
-    def saw(self, record: Mapping[str, Any], call: Call | None) -> None:
-        """Takes a decision into account; `call` is what can be asked of it."""
+    @property
+    def knows_programs(self) -> bool:
+        """Whether a rule may go by programs without holding up what was ordinary."""
+        return not self.too_many and not self.bare
+
+    def saw(self, record: Mapping[str, Any], call: Call | None, *, whole: bool = True) -> None:
+        """Takes a decision into account; `call` is what can be asked of it, `whole` whether all its programs are known."""
         self.calls += 1
         if record.get("outcome") not in ORDINARY:
             return
         self.ordinary += 1
-        self.bare += record.get("level") == "metadata"
+        is_bare = record.get("level") == "metadata"
+        self.bare += is_bare
+        self.partial += not whole and not is_bare
         tool, facts = str(record.get("tool", "")), record.get("facts") or {}
         commands = [one for one in facts.get("commands", ()) if isinstance(one, dict)]
         named = {str(one.get("program", "")) for one in commands}

@@ -13,7 +13,12 @@ from pathlib import Path, PurePosixPath
 ARCHIVE_BYTES, MOST_BYTES, _NAME_CHARACTERS = 4 * 1024 * 1024, 16 * 1024 * 1024, 255
 _MOST_ENTRIES, _MOST_FOLDERS = 2000, 12
 _SUFFIXES = {".yaml", ".yml", ".json"}
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+#: Whatever packs tighter needs memory as its archive says, and its own faults.
+_PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_BROKEN = (
+    *(zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError, zlib.error),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError),
+)
 
 
 class ArchiveError(Exception):
@@ -29,7 +34,7 @@ def unpack(archive: bytes, into: Path) -> Path:
         found = dict(_entries(archive))
     except _BROKEN:
         raise ArchiveError("it is no .zip, .tar or .tar.gz archive that can be read") from None
-    kept = {name: content for name, content in found.items() if name.suffix in _SUFFIXES}
+    kept = {name: content for name, content in found.items() if name.suffix.lower() in _SUFFIXES}
     if not kept:
         raise ArchiveError("there is no policy (.yaml, .yml or .json) in it")
     for name, content in kept.items():
@@ -70,6 +75,8 @@ def _of_zip(archive: bytes) -> Iterator[tuple[PurePosixPath, bytes]]:
                 raise ArchiveError(f"{_shown(name)} is neither a file nor a folder")
             if member.flag_bits & 1:
                 raise ArchiveError(f"{_shown(name)} is encrypted")
+            if member.compress_type not in _PACKED:
+                raise ArchiveError(f"{_shown(name)} is packed otherwise than by deflate")
             if member.is_dir():
                 continue
             # What the archive says of the size may be false: it is read no further than there is room.

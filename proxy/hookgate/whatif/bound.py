@@ -48,9 +48,16 @@ class Bound:
         """Whether it does; a percentage of nothing is none."""
         found = Fraction(_counted(self.name, result))
         if self.percent:
-            whole = result.total if self.name in _OF_ALL else result.told
+            whole = self._whole(result)
             found = found * 100 / whole if whole else Fraction(0)
         return _OPERATORS[self.comparison](found, self.number)
+
+    def tells(self, result: Result) -> bool:
+        """Whether that it does not hold says anything: of nothing there is no percentage."""
+        return not self.percent or self._whole(result) > 0
+
+    def _whole(self, result: Result) -> int:
+        return result.total if self.name in _OF_ALL else result.told
 
     def __str__(self) -> str:
         return f"{self.name} {self.comparison} {float(self.number):.12g}{'%' * self.percent}"

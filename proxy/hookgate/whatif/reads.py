@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from hookgate.policies.directory import field_name, policy_files
 from hookgate.policies.expression import Call, Index, Literal, Name, Node, Select, children, parse
 from hookgate.policies.tokens import CelError
 
@@ -17,7 +18,6 @@ _RESOURCE, _PRINCIPAL = ("request", "resource"), ("request", "principal")
 _ROOTS: Mapping[str, Path_] = {"R": _RESOURCE, "P": _PRINCIPAL, "request": ("request",)}
 #: What stands there beside `attr` is in every record.
 _PLAIN = {"id", "kind", "roles", "scope", "policyVersion", "policy_version"}
-_SUFFIXES = {".yaml", ".yml", ".json"}
 _CLOCK = {"now", "timeSince"}
 _GLOBALS = {"G", "globals"}
 _DEFINED = {"local", "definitions", "variables"}
@@ -52,27 +52,30 @@ def reads_in(directory: Path) -> "ReadsByEvent":
     """Gives what the policies of a directory read. In doubt, more than they do: imported variables count, used or not, and all
     that cannot be taken apart counts as reading everything."""
     found = ReadsByEvent()
-    for file in _files(directory):
+    for file in policy_files(directory):
         try:
-            documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, yaml.YAMLError, RecursionError):
+            for document in yaml.load_all(file.read_text(encoding="utf-8"), _Plain):
+                if isinstance(document, dict):
+                    found.add(document)
+        except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError, RecursionError):
             # Cerbos would not take it either; if it did, nothing could be said.
             found.everywhere |= EVERYTHING
-            continue
-        for document in documents:
-            if isinstance(document, dict):
-                found.add(document)
     return found
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    """Gives the files that Cerbos reads: no tests, no test data, no schemas, nothing hidden."""
-    for file in sorted(directory.rglob("*")):
-        folders = file.relative_to(directory).parts[:-1]
-        if any(folder.startswith((".", "_")) or folder == "testdata" for folder in folders):
-            continue
-        if file.suffix in _SUFFIXES and file.is_file() and not file.stem.endswith("_test"):
-            yield file
+class _Plain(yaml.SafeLoader):
+    """Takes no aliases: few lines of them can mean more than a machine has room for, or themselves."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Gives the next node. Raises YAMLError for an alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
+def _named(fields: dict[str, Any]) -> dict[str, Any]:
+    """Gives a message's fields by the names that its JSON form has: Cerbos takes `rule_activated` for `ruleActivated`."""
+    return {field_name(str(name)): value for name, value in fields.items()}
 
 
 @dataclass(slots=True)
@@ -96,6 +99,7 @@ class ReadsByEvent:
     def add(self, document: dict[str, Any]) -> None:
         """Adds a policy file's."""
         own = _all(_expressions(document))
+        document = _named(document)
         if isinstance(policy := document.get("resourcePolicy"), dict):
             kind = str(policy.get("resource"))
             self._by_kind[kind] = self._by_kind.get(kind, NOTHING) | own
@@ -115,6 +119,7 @@ class ReadsByEvent:
 
 
 def _imported(policy: dict[str, Any]) -> Iterator[str]:
+    policy = _named(policy)
     variables = policy.get("variables")
     for name in (variables.get("import") if isinstance(variables, dict) else None) or ():
         yield f"variables {name}"
@@ -129,7 +134,8 @@ def _expressions(value: Any) -> Iterator[str]:
             yield from _expressions(item)
     if not isinstance(value, dict):
         return
-    for key, item in value.items():
+    for name, item in value.items():
+        key = field_name(str(name))
         if key in _EXPRESSIONS and isinstance(item, str):
             yield item
         elif key in _DEFINED and isinstance(item, dict):

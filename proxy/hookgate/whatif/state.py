@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from hookgate import __version__
 from hookgate.audit.draft import write_whole
 from hookgate.audit.store.question import Entry, Filter
 from hookgate.whatif.tally import Tally
@@ -37,10 +38,10 @@ class State(msgspec.Struct):
 
 
 def key_of(digests: tuple[str, ...], wanted: Filter, written: tuple[str, ...]) -> str:
-    """Gives what names a question: the policies, and the filter but for its times, which move; `written` is what they were
+    """Gives what names a question: this Hookgate, the policies, and the filter but for its times, which move; `written` is what they were
     given as, and which store is asked."""
     timeless = msgspec.structs.replace(wanted, since=None, until=None)
-    told = msgspec.json.encode((_VERSION, digests, written, timeless))
+    told = msgspec.json.encode((_VERSION, __version__, digests, written, timeless))
     return hashlib.sha256(told).hexdigest()[:32]
 
 
