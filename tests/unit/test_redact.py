@@ -193,6 +193,28 @@ def test_facts_tell_no_secret_that_stands_in_the_input() -> None:
     assert found["tool"] == "98765432"
 
 
+@pytest.mark.parametrize(
+    "before", ["", ("echo " + "p" * 300 + "\n") * 40], ids=["at the beginning", "behind what is kept"]
+)
+@pytest.mark.parametrize(
+    "line", ["curl -u bob:s3CRet77xyz https://x.example", "-----BEGIN PRIVATE KEY-----\ns3CRet77xyzQ"]
+)
+def test_facts_of_a_long_command_tell_no_secret_either(line: str, before: str) -> None:
+    body = payload("PreToolUse.Bash", tool_input={"command": f"{before}{line}\n" + ("echo " + "p" * 300 + "\n") * 40})
+    facts = msgspec.to_builtins(facts_of(event_from(Read(body, False, ()))))
+    assert "s3cret77xyz" in msgspec.json.encode(facts).decode().lower()
+    record = Record(
+        id="x",
+        time="t",
+        outcome="allow",
+        mode="enforce",
+        input=body["tool_input"],
+        facts=facts,
+        body_bytes=len(str(body)),
+    )
+    assert b"s3cret77xyz" not in Scribe(REDACTOR).decision(record)[0].lower()
+
+
 def test_an_option_in_a_list_of_words_hides_its_value() -> None:
     words = ["mysql", "--db-password", "hunter2", "-u", "root", "--user", "bob"]
     found = REDACTOR.redacted({"input": {"args": words}})["input"]["args"]

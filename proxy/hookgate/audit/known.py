@@ -27,9 +27,12 @@ class Known:
         self._whole: list[str] = []
         self._within: list[str] = []
         self._pattern: Any = None
+        #: Whether there was one, however short.
+        self.has_any = False
 
     def add(self, secret: str, mark: str) -> None:
         """Takes a secret."""
+        self.has_any = True
         # As the texts are that it is looked for in.
         secret = secret.encode("utf-8", "backslashreplace").decode("utf-8")
         if len(secret) < _WHOLE_CHARACTERS:

@@ -101,11 +101,13 @@ class Redactor:
                 line = line[:at] + line[at + len(ours) :]
         return self._line_hint.search(line) is not None
 
-    def redacted(self, value: dict[str, Any], cut: list[str] | None = None) -> dict[str, Any]:
+    def redacted(
+        self, value: dict[str, Any], cut: list[str] | None = None, known: Known | None = None
+    ) -> dict[str, Any]:
         """Gives a record without secrets, its long strings cut; each field has a budget of its own. Names of fields in which
-        something was cut or left out are added to `cut`."""
+        something was cut or left out are added to `cut`, and secrets that were found to `known`."""
         clean: dict[str, Any] = {}
-        known = Known()
+        known = known or Known()
         # What a call brought is read first: there a secret stands beside what names it.
         for name in sorted(value, key=_REPEATING.__contains__):
             item, budget = value[name], Budget(known, repeating=name in _REPEATING)
@@ -115,11 +117,22 @@ class Redactor:
                 clean[name] = {self.text(key, budget): size for key, size in item.items()}
             else:
                 clean[name] = self._member(name, item, budget)
+            if name == "input":
+                self._learn(item, known)
             if name == "facts":
                 _drop_letters(item, clean[name])
             if cut is not None and budget.cut:
                 cut.append(name)
         return {name: clean[name] for name in value}
+
+    def _learn(self, given: Any, known: Known) -> None:
+        """Finds the secrets of a whole command: facts tell more of it than is kept of its text."""
+        command = given.get("command") if isinstance(given, dict) else None
+        if not isinstance(command, str) or len(command) <= self._window:
+            return
+        text = command[:_MAX_CHARACTERS].encode("utf-8", "backslashreplace").decode("utf-8")
+        if self._hint.search(text) or any(form.search(text) for _, form in self._own):
+            self._without_secrets(text, Budget(known))
 
     def text(self, text: str, budget: "Budget | None" = None) -> str:
         """Gives a text without secrets, cut at a bound with a mark that says how long it was, and with a digest of the whole;
