@@ -11,6 +11,7 @@ from typing import Any
 from hookgate import gate, recorder
 from hookgate.app import service
 from hookgate.audit.journal import Journal
+from hookgate.audit.known import Known
 from hookgate.audit.redact import CUT_CHARACTERS, Redactor
 from hookgate.commands import main
 from hookgate.facts import Facts, facts_of
@@ -48,7 +49,9 @@ class NoRedactor(Redactor):
         """Gives that nothing is to be looked for."""
         return False
 
-    def redacted(self, value: dict[str, Any], cut: list[str] | None = None) -> dict[str, Any]:
+    def redacted(
+        self, value: dict[str, Any], cut: list[str] | None = None, known: Known | None = None
+    ) -> dict[str, Any]:
         """Gives the record as it is."""
         return {name: _cut(item) for name, item in value.items()}
 
