@@ -26,7 +26,7 @@ from tests.support.wait import until
 
 DEPLOY = tables.ROOT / "deploy"
 EXAMPLE = DEPLOY / "hookgate.example.yaml"
-START_SECONDS = 15
+START_SECONDS = 60
 
 
 def paths(tree: Any, path: str = "") -> Iterator[str]:

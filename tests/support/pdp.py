@@ -12,6 +12,7 @@ import grpc
 import yaml
 
 from hookgate.binaries import find_cerbos
+from hookgate.pdp.process import TUNING
 from tests.support.wait import until
 
 
@@ -29,7 +30,7 @@ class Pdp:
         key_sets: dict[str, str] | None = None,
         variables: dict[str, str] | None = None,
     ) -> None:
-        self._environment = {**os.environ, **(variables or {})}
+        self._environment = {**TUNING, **os.environ, **(variables or {})}
         self.directory = Path(tempfile.mkdtemp(prefix="pdp-"))
         self.policies = self.directory / "policies"
         if policies is None:
@@ -70,7 +71,7 @@ class Pdp:
                 stderr=log,
                 env=self._environment,
             )
-        until(self._serving, seconds=20, what="the PDP to serve")
+        until(self._serving, seconds=60, what="the PDP to serve")
         return self
 
     def _serving(self) -> bool:

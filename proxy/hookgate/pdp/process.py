@@ -14,8 +14,11 @@ from hookgate.config.tree import Pdp
 from hookgate.errors import GateError
 from hookgate.pdp.channel import GrpcTransport
 
-_START_SECONDS = 20.0
+#: Reading the policies that ship takes some seconds of processor time, which a loaded machine gives slowly.
+_START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+#: More memory for less time in the garbage collector: under load, and while policies are read, which takes a third of the time then.
+TUNING = {"GOGC": "400", "CERBOS_RULE_TABLE_GC_PERCENT": "0"}
 
 
 class CerbosError(Exception):
@@ -63,7 +66,7 @@ class CerbosProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment | {"CERBOS_NO_TELEMETRY": "1", "GOGC": "400"},
+                env=environment | TUNING | {"CERBOS_NO_TELEMETRY": "1"},
                 # A terminal's Ctrl-C is for us; we end the PDP ourselves, after the last answer.
                 start_new_session=True,
             )
