@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hookgate.audit.store.fleet import FleetFinding, Member
+
 
 class StoreError(Exception):
     """The store can't be read; one line that names it and says what to do."""
@@ -215,6 +217,12 @@ class Store(Protocol):
 
     def spans(self) -> tuple[Span, ...]:
         """Gives the stretches of each chain that were delivered, in order; what is between them never was."""
+
+    def members(self) -> tuple[Member, ...]:
+        """Gives the journals that were enrolled with a collector, by name, each with how far it has come."""
+
+    def findings(self, since: datetime | None = None) -> tuple[FleetFinding, ...]:
+        """Gives what collectors found wrong with journals, the newest first; those seen again since then only."""
 
     def close(self) -> None:
         """Lets the store go."""
