@@ -22,7 +22,7 @@ DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call 
 	$(if $(call given,OBSERVE),--observe) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench eval soak e2e prepare lock clean clean-cache venv cerbos client postgres chromium no-client
+.PHONY: help run demo test lint format bench eval soak e2e prepare lock clean clean-cache venv cerbos client postgres chromium clickhouse no-client
 
 help: ## Say what there is
 	@echo "Hookgate puts a Cerbos policy decision in front of every tool call of Claude Code."
@@ -92,6 +92,9 @@ postgres: venv
 
 chromium:
 	@.ci/chromium
+
+clickhouse: venv ## Fetch the ClickHouse engine that some tests run (180 MB)
+	@PYTHONPATH=proxy:. $(PY) -m tests.support.clickhouse
 
 no-client:
 	@echo "hookgate: make e2e is the tests with the real client: CLIENT=no leaves nothing of it" >&2; exit 1
