@@ -180,7 +180,7 @@ SERVICE_RECORDS: dict[str, str] = {
     "values; none where it can't be told any more what they were. `waits_for_restart`: those that don't count yet.",
     "config_refused": "A changed configuration has faults and does not count. `settings`: where they are.",
     "stop": "Hookgate ends. `unanswered`: requests that were cut off.",
-    "canary": "What the canary finds has changed.",
+    "canary": "What the canary finds has changed, or which version of the policies the PDP evaluates (`policies`, as [the canary's policy](failure.md#the-canary) says).",
     "policy_lost": "An event that had a policy has none any more.",
     "undelivered": "The client of that decision had gone before its answer was sent: whether the call ran is not known.",
     "answer": "Follows a decision's record that was not written in time: `answer` is what was really sent.",

@@ -344,12 +344,13 @@ class Service:
 
     def _canary_report(self, before: Findings, now: Findings) -> None:
         self.metrics.canary_state(now.state, trusted=self.canary.trusted, strict=now.strict)
-        if (before.state, before.faults, before.strict) == (now.state, now.faults, now.strict):
+        if before == now:
             return
         good = now.state is CanaryState.OK and now.strict is not False
         write = self._log.info if good else self._log.warning
         write("canary", state=now.state.value, faults=list(now.faults), strict=now.strict, trusted=self.canary.trusted)
-        self.gate.note("canary", {"state": now.state.value, "faults": list(now.faults), "strict": now.strict})
+        detail = {"state": now.state.value, "faults": list(now.faults), "strict": now.strict, "policies": now.policies}
+        self.gate.note("canary", detail)
 
     def _fault(self, error: BaseException | None) -> None:
         self._log.error("internal", exception_type=type(error).__name__ if error is not None else "")
