@@ -349,7 +349,12 @@ class Service:
         good = now.state is CanaryState.OK and now.strict is not False
         write = self._log.info if good else self._log.warning
         write("canary", state=now.state.value, faults=list(now.faults), strict=now.strict, trusted=self.canary.trusted)
-        detail = {"state": now.state.value, "faults": list(now.faults), "strict": now.strict, "policies": now.policies}
+        detail: dict[str, object] = {
+            "state": now.state.value,
+            "faults": list(now.faults),
+            "strict": now.strict,
+            "policies": now.policies,
+        }
         self.gate.note("canary", detail)
 
     def _fault(self, error: BaseException | None) -> None:
