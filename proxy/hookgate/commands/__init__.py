@@ -6,13 +6,16 @@ from hookgate import __version__
 from hookgate.commands import (
     audit,
     check,
+    collect,
     config,
     console,
     demo,
     dev,
     doctor,
+    enroll,
     facts,
     fetch,
+    fleet,
     policies,
     serve,
     ship,
@@ -35,7 +38,10 @@ app.command()(check.check)
 app.command()(doctor.doctor)
 app.command()(facts.facts)
 app.command()(fetch.fetch)
+app.command()(enroll.enroll)
+app.command()(fleet.fleet)
 app.add_typer(audit.app, name="audit")
+app.add_typer(collect.app, name="collect")
 app.add_typer(config.app, name="config")
 app.add_typer(policies.app, name="policies")
 app.add_typer(token.app, name="token")

@@ -32,8 +32,8 @@ class ConfigError(Exception):
         self.faults = faults
 
 
-def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
-    """Reads the file (if any) and the environment.
+def load(path: Path | None, environ: Mapping[str, str] = os.environ, *, needs_pdp: bool = True) -> Config:
+    """Reads the file (if any) and the environment. Without `needs_pdp` no PDP need be named, for services that ask none.
 
     Raises ConfigError with all faults: unreadable file, YAML errors, unset variables, unknown keys, wrong values.
     """
@@ -51,6 +51,8 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
             raise ConfigError(source, [_yaml_fault(error)]) from None
         except RecursionError:
             raise ConfigError(source, [_TOO_DEEP]) from None
+    if not needs_pdp and isinstance(tree or {}, dict):
+        tree = {"pdp": {"address": "unix:none"}, **(tree or {})}
     return parse(tree, environ, source)
 
 

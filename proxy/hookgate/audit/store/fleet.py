@@ -38,6 +38,9 @@ class FleetKind(StrEnum):
     REVOKED = "revoked", "Something came from a journal that was revoked; it was not taken."
 
 
+_KINDS = {kind.value: kind for kind in FleetKind}
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a journal has come here. Times are microseconds since 1970 (UTC), 0 where there is none."""
 
@@ -142,7 +145,7 @@ def findings(database: Database, since: datetime | None = None) -> tuple[FleetFi
         FleetFinding(
             instance=row[0],
             name=row[1],
-            kind=FleetKind(row[2]),
+            kind=_KINDS[row[2]],
             seq=row[3],
             time=row[4],
             last=row[5],

@@ -148,8 +148,8 @@ CODE = Table("code", {"sha256": _T, "name": _T, "created": _W, "expires": _W, "u
 #: The stretches of lines in the order in which they became visible, for those that forward them; `since` and `until` bound
 #: their times.
 ARRIVAL = Table("arrival", {"number": _W, "chain": _W, "first": _W, "last": _W, "since": _W, "until": _W}, ("number",))
-#: How far each forwarder has come.
-FORWARDER = Table("forwarder", {"name": _T, "number": _W, "moved": _W}, ("name",))
+#: How far each forwarder has come, who forwards, and when that one said so last.
+FORWARDER = Table("forwarder", {"name": _T, "number": _W, "moved": _W, "holder": _T}, ("name",))
 #: What all collectors of a store go on from: the number of the last arrival, and the end of the chain of their own records.
 COLLECTOR = Table("collector", {"name": _T, "number": _W, "text": _T}, ("name",))
 

@@ -1,0 +1,95 @@
+"""The body of a request: unpacked within bounds, and taken apart into lines."""
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from hookgate.audit.chain import Line, taken_apart
+from hookgate.audit.error import UNREADABLE
+from hookgate.audit.store.moment import micros
+
+#: Of a body as it comes, and unpacked; of a line; and how many lines.
+BODY_BYTES, UNPACKED_BYTES, LINE_BYTES, MOST_LINES = 8 << 20, 16 << 20, 4 << 20, 10_000
+_WINDOWS = {"gzip": 31, "deflate": 15}
+#: Nothing is dated after 9999, and before 1970 nothing was recorded.
+_MAX_MICROS = 253_402_300_799_000_000
+
+
+class BodyError(Exception):
+    """A body can't be taken. `status` is what is answered, `seq` the line at fault, or 0."""
+
+    def __init__(self, status: int, why: str, seq: int = 0) -> None:
+        super().__init__(why)
+        self.status = status
+        self.seq = seq
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What is looked at of a record."""
+
+    type: str
+    time: str
+    instance: str = ""
+    host: str = ""
+    mode: str = ""
+    user: str = ""
+    labels: dict[str, str] = {}
+    reduced: bool = False
+    detail: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A line that was sent. `raw` is all of it without its line end; `micros` its time since 1970."""
+
+    raw: bytes
+    line: Line
+    head: Head
+    micros: int
+
+
+def unpacked(body: bytes, encoding: str) -> bytes:
+    """Gives a body without its `Content-Encoding`. Raises BodyError, also where it would be larger than the bound."""
+    if encoding in ("", "identity"):
+        return body
+    window = _WINDOWS.get(encoding)
+    if window is None:
+        raise BodyError(415, "Content-Encoding: expected gzip, deflate or none")
+    opener = zlib.decompressobj(window)
+    try:
+        found = opener.decompress(body, UNPACKED_BYTES + 1)
+    except zlib.error:
+        raise BodyError(400, f"the body is no {encoding}") from None
+    if len(found) > UNPACKED_BYTES:
+        raise BodyError(413, f"the body is larger than {UNPACKED_BYTES} bytes once it is unpacked")
+    if not opener.eof or opener.unused_data:
+        raise BodyError(400, f"the body is no whole {encoding}")
+    return found
+
+
+def lines_of(body: bytes) -> tuple[Sent, ...]:
+    """Gives the lines of a body, of which each is well formed; whether it holds is another question. Raises BodyError."""
+    if body.count(b"\n") > MOST_LINES:
+        raise BodyError(413, f"more than {MOST_LINES} lines")
+    if body and not body.endswith(b"\n"):
+        raise BodyError(400, "the last line has no end")
+    return tuple(_sent(raw) for raw in body.split(b"\n")[:-1])
+
+
+def _sent(raw: bytes) -> Sent:
+    line = taken_apart(raw)
+    if line is None:
+        raise BodyError(422, "a line has not the form of a journal's")
+    if len(raw) > LINE_BYTES:
+        raise BodyError(422, f"line {line.seq} is larger than {LINE_BYTES} bytes", line.seq)
+    try:
+        head = msgspec.json.decode(raw, type=Head)
+        at = micros(datetime.fromisoformat(head.time))
+    except (*UNREADABLE, ValueError, OverflowError):
+        raise BodyError(422, f"line {line.seq} is no record", line.seq) from None
+    if not 0 <= at <= _MAX_MICROS:
+        raise BodyError(422, f"line {line.seq} has no time that can be", line.seq)
+    return Sent(raw, line, head, at)

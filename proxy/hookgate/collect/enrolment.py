@@ -1,0 +1,184 @@
+"""Who may append: journals that were enrolled with a one-time code, or with a certificate that the fleet's management gave out."""
+
+import hashlib
+import re
+import secrets
+from typing import NamedTuple
+
+import msgspec
+
+from hookgate.audit.shipping.shipment import Shipment
+from hookgate.audit.signing import PublicKey
+from hookgate.audit.store.fleet import FleetKind, Progress
+from hookgate.collect.appending import progress_of, save
+from hookgate.collect.arrivals import arrive
+from hookgate.collect.session import Database, Session
+from hookgate.collect.trail import Told, trail
+from hookgate.harmless import harmless
+
+#: What a token and a code begin with.
+TOKEN_PREFIX, CODE_PREFIX = "hgi_", "hgc_"
+_INSTANCE = re.compile(r"[0-9a-zA-Z-]{8,64}")
+_SECRET_BYTES, _CODE_BYTES = 32, 18
+_NAME_CHARACTERS = 120
+
+
+class EnrolmentError(Exception):
+    """Somebody can't be enrolled; says why."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wants to append: the chain's id, its public key in hexadecimal, and that key's signature (see `proof_text`)."""
+
+    instance: str
+    public_key: str
+    signature: str
+    code: str = ""
+
+
+class Proven(NamedTuple):
+    """Who has proved to have a journal's key."""
+
+    instance: str
+    key: PublicKey
+
+
+def digest_of(secret: str) -> str:
+    """Gives what is kept of a token or a code. Their random bits need no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def proof_text(instance: str, challenge: str) -> bytes:
+    """Gives the text that the journal's key signs to be enrolled: `challenge` is the code's digest, or the certificate's."""
+    return f"hookgate-enroll-v1\n{instance}\n{challenge}\n".encode()
+
+
+def proven(request: Request, challenge: str) -> Proven:
+    """Gives who asks. Raises EnrolmentError where nothing proves it."""
+    if not _INSTANCE.fullmatch(request.instance):
+        raise EnrolmentError("instance: is no chain's id")
+    try:
+        key, signature = PublicKey(bytes.fromhex(request.public_key)), bytes.fromhex(request.signature)
+    except ValueError:
+        raise EnrolmentError("public_key or signature: is none") from None
+    if not key.signed(proof_text(request.instance, challenge), signature):
+        raise EnrolmentError("signature: was not made by that key for this code or certificate")
+    return Proven(request.instance, key)
+
+
+async def issue_code(database: Database, name: str, *, now: int, expires: int) -> str:
+    """Makes a code that enrols one journal under a name. Times in microseconds. Raises DatabaseError."""
+    code = CODE_PREFIX + secrets.token_urlsafe(_CODE_BYTES)
+    async with database.transaction() as session:
+        await session.rows("DELETE FROM code WHERE expires < $1 AND used = 0", now)
+        await session.rows(
+            "INSERT INTO code (sha256, name, created, expires, used, instance) VALUES ($1, $2, $3, $4, 0, '')",
+            *(digest_of(code), harmless(name, _NAME_CHARACTERS), now, expires),
+        )
+        await _record(session, [Told("fleet_code", {"name": name})], database)
+    return code
+
+
+async def enroll_by_code(database: Database, request: Request, *, now: int) -> tuple[str, str]:
+    """Enrols who has a code; gives its name and a token, whose digest alone is kept. Raises EnrolmentError, DatabaseError."""
+    digest = digest_of(request.code)
+    who = proven(request, digest)
+    token = TOKEN_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    async with database.transaction() as session:
+        rows = await session.rows(
+            f"SELECT name FROM code WHERE sha256 = $1 AND used = 0 AND expires >= $2{database.for_update}",  # noqa: S608 (no value)
+            *(digest, now),
+        )
+        if not rows:
+            raise EnrolmentError("the code is not known, was used, or has run out")
+        name: str = rows[0][0]
+        await session.rows("UPDATE code SET used = $1, instance = $2 WHERE sha256 = $3", now, who.instance, digest)
+        told = await _enrolled(session, who, name, now=now, how="code", token_sha256=digest_of(token))
+        await _record(session, told, database)
+    return name, token
+
+
+async def enroll_by_certificate(database: Database, request: Request, name: str, fingerprint: str, *, now: int) -> None:
+    """Enrols who has a certificate of that name and SHA-256 (in hexadecimal). Raises EnrolmentError, DatabaseError."""
+    who = proven(request, fingerprint)
+    async with database.transaction() as session:
+        rows = await session.rows("SELECT revoked, how FROM member WHERE name = $1", name)
+        if any(revoked and how == "certificate" for revoked, how in rows) and not any(not one[0] for one in rows):
+            raise EnrolmentError("was revoked: it takes a code to enrol it again")
+        told = await _enrolled(session, who, name, now=now, how="certificate", fingerprint=fingerprint)
+        await _record(session, told, database)
+
+
+async def revoke(database: Database, which: str, *, now: int) -> list[str]:
+    """Revokes the journals of a name or chain's id; gives their ids. Raises DatabaseError."""
+    async with database.transaction() as session:
+        rows = await session.rows(
+            "UPDATE member SET revoked = $1, token_sha256 = '' WHERE revoked = 0 AND (name = $2 OR instance = $3)"
+            " RETURNING instance, name",
+            *(now, which, which),
+        )
+        await _record(session, [Told("fleet_revoked", {"journal": one, "name": name}) for one, name in rows], database)
+    return sorted(row[0] for row in rows)
+
+
+async def instance_of_token(database: Database, token: str) -> str | None:
+    """Gives whose token it is, None where it counts for nobody. Raises DatabaseError."""
+    async with database.transaction() as session:
+        rows = await session.rows(
+            "SELECT instance FROM member WHERE token_sha256 = $1 AND revoked = 0", digest_of(token)
+        )
+    return rows[0][0] if rows else None
+
+
+async def instance_of_name(database: Database, name: str) -> str | None:
+    """Gives the journal that was enrolled with a certificate of that name, None where there is none. Raises DatabaseError."""
+    async with database.transaction() as session:
+        rows = await session.rows(
+            "SELECT instance FROM member WHERE name = $1 AND how = 'certificate' AND revoked = 0"
+            " ORDER BY enrolled DESC LIMIT 1",
+            name,
+        )
+    return rows[0][0] if rows else None
+
+
+async def _enrolled(
+    session: Session, who: Proven, name: str, *, now: int, how: str, token_sha256: str = "", fingerprint: str = ""
+) -> list[Told]:
+    """A code is the operator's word that this key counts from now on, and that this journal is the name's only one."""
+    known = await session.rows("SELECT revoked, public_key, name FROM member WHERE instance = $1", who.instance)
+    if known and known[0][2] != name and not known[0][0]:
+        raise EnrolmentError("the journal is enrolled under another name: that has to be revoked first")
+    others = await session.rows(
+        "UPDATE member SET revoked = $1, token_sha256 = '' WHERE name = $2 AND instance <> $3 AND revoked = 0"
+        " RETURNING instance",
+        *(now, name, who.instance),
+    )
+    key_id, public_key = who.key.id, who.key.raw.hex()
+    if known and how == "certificate" and (known[0][0] or known[0][1] != public_key):
+        raise EnrolmentError("the journal was enrolled before, with another key, or was revoked: it takes a code")
+    await session.rows(
+        "INSERT INTO member (instance, name, key_id, public_key, token_sha256, fingerprint, how, enrolled, revoked)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,"
+        " key_id = excluded.key_id, public_key = excluded.public_key, token_sha256 = excluded.token_sha256,"
+        " fingerprint = excluded.fingerprint, how = excluded.how, enrolled = excluded.enrolled, revoked = 0",
+        *(who.instance, name, key_id, public_key, token_sha256, fingerprint, how, now),
+    )
+    progress = await progress_of(session, who.instance) or Progress(instance=who.instance)
+    await save(session, msgspec.structs.replace(progress, key_id=key_id, public_key=public_key))
+    told = [Told("fleet_enrolled", {"journal": who.instance, "name": name, "key_id": key_id, "how": how})]
+    for (other,) in others:
+        what = f"{name} was enrolled again; its journal before was {other}"
+        await session.rows(
+            "INSERT INTO finding (instance, kind, seq, mark, time, last, count, detail) VALUES ($1, $2, 0, $3, $4, $5, 1, $6)"
+            " ON CONFLICT DO NOTHING",
+            *(who.instance, FleetKind.NEW_CHAIN.value, other, now, now, what),
+        )
+        detail = {"journal": who.instance, "name": name, "kind": FleetKind.NEW_CHAIN.value, "seq": 0, "what": what}
+        told.append(Told("fleet_finding", detail))
+    return told
+
+
+async def _record(session: Session, told: list[Told], database: Database) -> None:
+    lines: list[Shipment] = await trail(session, told, database.for_update)
+    await session.store(lines)
+    await arrive(session, lines)

@@ -1,0 +1,161 @@
+"""From the store to where a company keeps its records: in the order in which lines came, at least once, by one collector."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from hookgate.audit.shipping.delivery import Delivery, GivenUpError, Outcome
+from hookgate.audit.shipping.reduced import reduced
+from hookgate.audit.shipping.shipment import Shipment
+from hookgate.audit.shipping.status import ShipperStatus
+from hookgate.audit.sinks.making import sink_for
+from hookgate.collect.arrivals import Arrival, arrived, lines_of
+from hookgate.collect.session import Database, DatabaseError
+from hookgate.config.shippers import AnyShipper
+from hookgate.ids import uuid7
+
+_POLL_SECONDS, _AGAIN_SECONDS = 0.5, 5.0
+#: How long a forwarder keeps its turn without saying so again; another collector may take it then.
+_LEASE_SECONDS = 30.0
+_ARRIVALS = 200
+
+
+class Forwarder:
+    """Delivers what arrives to one sink. Of several collectors with the same store one does it at a time: it holds a lease in
+    the store, by the store's own rows, and says so again with each batch."""
+
+    def __init__(self, shipper: AnyShipper, database: Database, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._shipper = shipper
+        self._database = database
+        self._log = log
+        self.name = shipper.called
+        self._holder = uuid7()
+        self._delivery = Delivery(
+            self.name,
+            sink_for(shipper, Path()),
+            log,
+            timeout_seconds=shipper.timeout_seconds,
+            patience_seconds=1.0,
+        )
+        self._number = 0
+        self._shipped = self._refused = self._dropped = self._behind = 0
+        self._behind_since: float | None = None
+
+    async def run(self) -> None:
+        """Forwards until it is cancelled."""
+        try:
+            while True:
+                pause = _AGAIN_SECONDS
+                try:
+                    pause = 0.0 if await self._step() else _POLL_SECONDS
+                except DatabaseError as error:
+                    self._log.error("collect_store_failed", detail=str(error))
+                except ValueError as error:
+                    self._log.error("collect_store_failed", detail=f"a line is damaged in the store: {error}")
+                await asyncio.sleep(pause)
+        except GivenUpError:
+            pass
+        finally:
+            await self._delivery.close()
+
+    def status(self) -> ShipperStatus:
+        """Gives how it is doing."""
+        last, behind = self._delivery.last_success, self._behind_since
+        return ShipperStatus(
+            name=self.name,
+            shipped=self._shipped,
+            failures=self._delivery.failures,
+            refused=self._refused,
+            dropped=self._dropped,
+            lag_records=self._behind,
+            lag_seconds=max(0.0, time.time() - behind) if behind is not None else 0.0,
+            last_success_seconds=time.monotonic() - last if last is not None else -1.0,
+            error=self._delivery.error,
+        )
+
+    async def _step(self) -> bool:
+        """Forwards some; gives whether there may be more at once."""
+        if not await self._has_turn():
+            return False
+        arrivals = await arrived(self._database, self._number, _ARRIVALS)
+        self._behind = sum(one.last - one.first + 1 for one in arrivals)
+        if not arrivals:
+            self._behind_since = None
+            return False
+        self._behind_since = self._behind_since or time.time()
+        for one in arrivals:
+            if not await self._forward(one):
+                return False
+            self._behind -= one.last - one.first + 1
+        return True
+
+    async def _forward(self, arrival: Arrival) -> bool:
+        lines = await lines_of(self._database, arrival)
+        self._dropped += arrival.last - arrival.first + 1 - len(lines)
+        most = self._shipper.batch_records
+        for begin in range(0, len(lines), most):
+            await self._deliver(lines[begin : begin + most])
+        return await self._moved(arrival.number)
+
+    async def _deliver(self, lines: Sequence[Shipment]) -> None:
+        pieces = [list(lines)]
+        while pieces:
+            piece = pieces.pop()
+            outcome = await self._delivery.send(piece)
+            if outcome is Outcome.TAKEN:
+                self._shipped += len(piece)
+            elif len(piece) > 1:
+                middle = len(piece) // 2
+                pieces += [piece[middle:], piece[:middle]]
+            elif await self._delivery.send([reduced(piece[0])]) is Outcome.TAKEN:
+                self._refused += 1
+                self._shipped += 1
+            else:
+                self._refused += 1
+                self._dropped += 1
+                self._log.warning(
+                    "ship_refused", shipper=self.name, seq=piece[0].seq, shipped="nothing", detail=self._delivery.error
+                )
+
+    async def _has_turn(self) -> bool:
+        """Takes or keeps the lease, and takes up where it was left."""
+        now = time.time_ns() // 1000
+        async with self._database.transaction() as session:
+            await session.rows(
+                "INSERT INTO forwarder (name, number, moved, holder)"
+                " VALUES ($1, (SELECT COALESCE(MAX(number), 0) FROM arrival), 0, '') ON CONFLICT DO NOTHING",
+                self.name,
+            )
+            rows = await session.rows(
+                "UPDATE forwarder SET moved = $1, holder = $2 WHERE name = $3 AND (holder = $4 OR moved < $5) RETURNING number",
+                *(now, self._holder, self.name, self._holder, now - int(_LEASE_SECONDS * 1_000_000)),
+            )
+        if rows:
+            self._number = rows[0][0]
+        return bool(rows)
+
+    async def _moved(self, number: int) -> bool:
+        """Notes how far it has come; false where another one has its turn meanwhile."""
+        now = time.time_ns() // 1000
+        async with self._database.transaction() as session:
+            rows = await session.rows(
+                "UPDATE forwarder SET number = $1, moved = $2 WHERE name = $3 AND holder = $4 RETURNING number",
+                *(number, now, self.name, self._holder),
+            )
+            # What all have is not asked for again.
+            await session.rows("DELETE FROM arrival WHERE number <= (SELECT MIN(number) FROM forwarder)")
+        if rows:
+            self._number = number
+        return bool(rows)
+
+    async def release(self) -> None:
+        """Lets another one have its turn at once."""
+        with suppress(DatabaseError):
+            async with self._database.transaction() as session:
+                await session.rows(
+                    "UPDATE forwarder SET moved = 0 WHERE name = $1 AND holder = $2", self.name, self._holder
+                )

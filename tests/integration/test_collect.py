@@ -1,0 +1,275 @@
+"""A collector as a process: nothing that it acknowledged is lost or doubled, and nobody speaks for another."""
+
+import asyncio
+import gzip
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from hookgate.audit.store.fleet import FleetKind
+from hookgate.audit.store.opening import open_store
+from hookgate.audit.store.question import Filter, Store
+from hookgate.binaries import BinaryError
+from tests.support.chains import Machine
+from tests.support.collecting import CollectProcess, asked, enroll, send
+from tests.support.postgres import PostgresServer
+from tests.support.wait import until
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    try:
+        made = PostgresServer()
+    except BinaryError as error:
+        if os.environ.get("HOOKGATE_REQUIRE") == "all":
+            raise
+        pytest.skip(f"{error} (run: make prepare)")
+    yield made.start()
+    made.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def section(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """The store's section, for each kind."""
+    if request.param == "sqlite":
+        return {"type": "sqlite", "path": str(tmp_path / "store.sqlite")}
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return {"type": "postgres", "url": server.url(), "schema": f"c{uuid4().hex[:12]}"}
+
+
+@pytest.fixture
+def collector(tmp_path: Path, section: dict[str, Any]) -> Iterator[CollectProcess]:
+    made = CollectProcess(tmp_path, section).start()
+    yield made
+    made.kill()
+
+
+def opened(section: dict[str, Any]) -> Store:
+    if section["type"] == "sqlite":
+        return open_store(section["path"])
+    return open_store(section["url"], schema=section["schema"])
+
+
+def stored(section: dict[str, Any], *instances: str) -> list[bytes]:
+    """The hashes of all decisions of some chains, with their numbers, in order."""
+    with closing(opened(section)) as store:
+        found = [
+            *store.entries(Filter()),
+            *store.service_entries(None, None),
+            *store.service_entries(None, None, ("checkpoint",)),
+        ]
+    return sorted(f"{one.instance} {one.seq:09} {one.hash}".encode() for one in found if one.instance in instances)
+
+
+def expected(*machines: Machine) -> list[bytes]:
+    return sorted(
+        f"{one.instance} {one.seq:09} {one.hash}".encode() for machine in machines for one in machine.shipments
+    )
+
+
+def kinds(section: dict[str, Any]) -> dict[str, set[FleetKind]]:
+    found: dict[str, set[FleetKind]] = {}
+    with closing(opened(section)) as store:
+        for one in store.findings():
+            found.setdefault(one.name, set()).add(one.kind)
+    return found
+
+
+def test_what_a_machine_sends_is_stored_once_and_each_cheat_is_found_and_told(
+    collector: CollectProcess, section: dict[str, Any]
+) -> None:
+    url, honest, other = collector.url, Machine(), Machine()
+    for machine in (honest, other):
+        machine.decide(3)
+        machine.sign()
+    mine, its = collector.enrolled(honest, "alex"), collector.enrolled(other, "kim")
+    assert send(url, mine, honest.lines)[:2] == (
+        200,
+        {"seq": 5, "hash": honest.ends[-1].hash.decode(), "taken": 5, "known": 0},
+    )
+    assert send(url, mine, honest.lines[2:])[1]["known"] == 3
+    assert asked(f"{url}/v1/position", token=mine)[1]["seq"] == 5
+    assert asked(f"{url}/v1/position", token=its)[1]["seq"] == 0
+    # Kim's machine sends Alex's records, then a changed one, and then tells its own anew.
+    assert send(url, its, honest.lines)[0] == 403
+    assert send(url, its, [other.lines[0], other.lines[1].replace(b'"allow"', b'"deny"')])[0] == 422
+    assert asked(f"{url}/v1/position", token=its)[1]["seq"] == 0
+    assert send(url, its, other.lines)[0] == 200
+    anew = other.cut(2)
+    anew.decide(2, reason="told anew")
+    assert send(url, its, anew.lines)[0] == 200
+    assert stored(section, honest.instance, other.instance) == expected(honest, other)
+    assert kinds(section) == {"kim": {FleetKind.FOREIGN_INSTANCE, FleetKind.ALTERED, FleetKind.REWIND}}
+    with closing(opened(section)) as store:
+        told = [one.record["detail"]["kind"] for one in store.service_entries(None, None, ("fleet_finding",))]
+        names = {one.name: one.progress for one in store.members()}
+    assert sorted(told) == ["altered", "foreign_instance", "rewind"]
+    assert (names["alex"].seq, names["alex"].signed_seq, names["alex"].principal) == (5, 5, "alex")
+    assert 'hookgate_collect_findings_total{kind="rewind"} 1.0' in collector.metrics()
+
+
+def test_nobody_without_a_credential_appends_and_a_revoked_one_is_none(
+    collector: CollectProcess, section: dict[str, Any]
+) -> None:
+    url, machine = collector.url, Machine()
+    assert send(url, "", machine.lines)[0] == 403
+    assert send(url, "hgi_" + "x" * 43, machine.lines)[0] == 403
+    code = collector.command("code", "--name", "alex")
+    assert enroll(url, machine, code, as_key=Machine())[0] == 403
+    status, answer, _ = enroll(url, machine, code)
+    assert (status, answer["name"]) == (200, "alex")
+    assert enroll(url, Machine(), code)[0] == 403
+    assert send(url, answer["token"], machine.lines)[0] == 200
+    collector.command("revoke", "alex")
+    machine.decide()
+    until(lambda: send(url, answer["token"], machine.lines)[0] == 403, what="the revocation")
+    assert stored(section, machine.instance) == expected(machine)[:1]
+    dump = collector.log()
+    assert answer["token"] not in dump
+    assert code not in dump
+
+
+def test_a_code_enrols_nobody_in_the_place_of_another(collector: CollectProcess) -> None:
+    url, machine = collector.url, Machine()
+    token = collector.enrolled(machine, "alex")
+    thief = Machine(machine.instance)
+    status, answer, _ = enroll(url, thief, collector.command("code", "--name", "mallory"))
+    assert (status, "another name" in answer["error"]) == (403, True)
+    assert send(url, token, machine.lines)[0] == 200
+
+
+def test_a_machine_that_begins_a_journal_anew_is_enrolled_again_and_that_is_told(
+    collector: CollectProcess, section: dict[str, Any]
+) -> None:
+    first, second = Machine(), Machine()
+    old = collector.enrolled(first, "alex")
+    new = collector.enrolled(second, "alex")
+    assert send(collector.url, new, second.lines)[0] == 200
+    until(lambda: send(collector.url, old, first.lines)[0] == 403, what="the old token to count no more")
+    assert kinds(section) == {"alex": {FleetKind.NEW_CHAIN}}
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "status"),
+    [
+        (b"\x1f\x8b nonsense", "gzip", 400),
+        (gzip.compress(b"\0" * (40 << 20)), "gzip", 413),
+        (b"{}\n", "br", 415),
+        (b"{}\n", "", 422),
+        (b'{"seq":1', "", 400),
+        (b"\n" * 20_000, "", 413),
+        (b"x" * (9 << 20), "", 413),
+    ],
+    ids=["no gzip", "a bomb", "another encoding", "no line", "half a line", "too many lines", "too large"],
+)
+def test_a_hostile_body_is_refused_and_the_collector_goes_on(
+    standing: tuple[CollectProcess, Machine, str], data: bytes, encoding: str, status: int
+) -> None:
+    collector, machine, token = standing
+    assert (
+        asked(f"{collector.url}/v1/records", data=data, token=token, headers={"Content-Encoding": encoding})[0]
+        == status
+    )
+    assert send(collector.url, token, machine.lines)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"[" * 5000 + b"]" * 5000, b"NaN", b"9" * 5000, b'"\\ud800"', b"1e999"],
+    ids=["deep", "not a number", "a huge number", "half a character", "infinite"],
+)
+def test_a_hostile_record_is_refused_or_stored_as_it_is(
+    standing: tuple[CollectProcess, Machine, str], section_of: dict[str, Any], value: bytes
+) -> None:
+    collector, machine, token = standing
+    hostile = machine.cut(len(machine.lines))
+    hostile.write(
+        b'{"version":1,"type":"decision","id":"x","time":"2026-11-22T00:00:00Z","instance":"%b","tool_use_id":%b}\n'
+        % (machine.instance.encode(), value)
+    )
+    status, answer, _ = send(collector.url, token, hostile.lines)
+    assert status in (200, 422), answer
+    if status == 200:
+        machine.lines, machine.ends = hostile.lines, hostile.ends
+    assert stored(section_of, machine.instance) == expected(machine)
+
+
+@pytest.fixture(scope="module")
+def section_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return {"type": "sqlite", "path": str(tmp_path_factory.mktemp("standing") / "store.sqlite")}
+
+
+@pytest.fixture(scope="module")
+def standing(section_of: dict[str, Any]) -> Iterator[tuple[CollectProcess, Machine, str]]:
+    made, machine = CollectProcess(Path(section_of["path"]).parent, section_of).start(), Machine()
+    yield made, machine, made.enrolled(machine, "alex")
+    made.kill()
+
+
+def test_one_journal_that_floods_has_to_wait_and_another_has_not(tmp_path: Path) -> None:
+    collector = CollectProcess(tmp_path, records_per_second=1, burst_records=20).start()
+    try:
+        flood, calm = Machine(), Machine()
+        its, mine = collector.enrolled(flood, "flood"), collector.enrolled(calm, "calm")
+        flood.decide(30)
+        assert send(collector.url, its, flood.lines)[0] == 200
+        status, _, headers = send(collector.url, its, flood.lines)
+        assert (status, int(headers["Retry-After"]) >= 1) == (429, True)
+        assert send(collector.url, mine, calm.lines)[0] == 200
+    finally:
+        collector.kill()
+
+
+def test_a_collector_that_is_killed_again_and_again_loses_and_doubles_nothing(
+    collector: CollectProcess, section: dict[str, Any]
+) -> None:
+    machines = [Machine() for _ in range(4)]
+    tokens = [collector.enrolled(machine, f"m{number}") for number, machine in enumerate(machines)]
+    for machine in machines:
+        for _ in range(12):
+            machine.decide(9)
+            machine.sign()
+
+    async def ship() -> None:
+        couriers = [sender(machine, token) for machine, token in zip(machines, tokens, strict=True)]
+        await asyncio.gather(*couriers)
+
+    async def sender(machine: Machine, token: str) -> None:
+        """As a shipper does: the same again until it is taken, from where the collector is."""
+        done = 0
+        while done < len(machine.lines):
+            batch = machine.lines[done : done + 11]
+            try:
+                status, answer, _ = await asyncio.to_thread(send, collector.url, token, batch)
+            except OSError:
+                status, answer = 0, {}
+            if status == 200:
+                done = answer["seq"]
+            else:
+                await asyncio.sleep(0.02)
+
+    shipping = threading.Thread(target=lambda: asyncio.run(ship()))
+    shipping.start()
+    for _ in range(3):
+        before = collector_lines(section)
+        until(lambda before=before: collector_lines(section) > before or not shipping.is_alive(), seconds=30)
+        collector.kill()
+        collector.start()
+    shipping.join(60)
+    assert not shipping.is_alive()
+    assert stored(section, *(machine.instance for machine in machines)) == expected(*machines)
+    assert kinds(section) == {}
+    with closing(opened(section)) as store:
+        stats = store.stats(Filter(), closely=False)
+    assert stats.total == 4 * 12 * 9
+
+
+def collector_lines(section: dict[str, Any]) -> int:
+    with closing(opened(section)) as store:
+        return sum(one.last - one.first + 1 for one in store.spans())

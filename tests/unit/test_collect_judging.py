@@ -1,0 +1,281 @@
+"""What a collector makes of the lines that a journal sends: any cheat is found, any honest retransmission is taken."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hookgate.audit.chain import Link, linked
+from hookgate.audit.shipping.reduced import reduced
+from hookgate.audit.store.fleet import FleetKind, Progress
+from hookgate.collect.body import lines_of
+from hookgate.collect.judging import RefusedError, asked_about, judge, key_text
+from tests.support.chains import Machine, body, new_key
+
+
+class Collected:
+    """A collector's memory of one journal."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.progress = Progress(instance=machine.instance, key_id=machine.key.public.id, public_key=machine.public_key)
+        self.there: dict[int, set[str]] = {}
+        self.kept: list[tuple[int, bytes]] = []
+        self.found: list[FleetKind] = []
+
+    def send(self, lines: list[bytes], *, gap_known: bool = False) -> int:
+        """Gives how many lines were new."""
+        sent = lines_of(body(lines))
+        stretch = asked_about(self.progress, sent)
+        there = None
+        if stretch is not None:
+            there = {seq: frozenset(own) for seq, own in self.there.items() if stretch[0] <= seq <= stretch[1]}
+        judged = judge(self.progress, sent, there, now=time.time_ns() // 1000, gap_known=gap_known)
+        self.progress = judged.progress
+        for branch, one in judged.taken:
+            self.there.setdefault(one.line.seq, set()).add(one.line.hash.decode())
+            self.kept.append((branch, one.raw))
+        self.found += [one.kind for one in judged.found]
+        assert judged.known + len(judged.taken) == len(sent)
+        return len(judged.taken)
+
+
+def lived(*steps: int) -> Machine:
+    """A journal of some decisions, a checkpoint behind each bunch."""
+    machine = Machine()
+    for count in steps:
+        machine.decide(count)
+        machine.sign()
+    return machine
+
+
+STEPS = st.lists(st.integers(0, 4), min_size=1, max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=STEPS, cuts=st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12)), max_size=12))
+def test_whatever_an_honest_machine_sends_again_is_taken_once_and_nothing_is_found(
+    steps: list[int], cuts: list[tuple[int, int]]
+) -> None:
+    machine = lived(*steps)
+    collected = Collected(machine)
+    for begin, count in cuts:
+        first = min(begin, collected.progress.seq)
+        collected.send(machine.lines[first : first + count])
+    collected.send(machine.lines[collected.progress.seq :])
+    assert [raw for _, raw in collected.kept] == machine.lines
+    assert collected.found == []
+    assert collected.progress.signed_seq == len(machine.lines)
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=STEPS, data=st.data())
+def test_a_journal_that_is_told_anew_behind_what_was_acknowledged_is_found_and_replaces_nothing(
+    steps: list[int], data: st.DataObject
+) -> None:
+    machine = lived(*steps)
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    other = machine.cut(data.draw(st.integers(1, len(machine.lines) - 1)))
+    kept, signed = len(other.lines), collected.progress.signed_seq
+    other.decide(data.draw(st.integers(1, 5)), reason="told anew")
+    other.sign()
+    begin = data.draw(st.integers(0, kept))
+    collected.send(other.lines[begin:])
+    assert [kind for kind in collected.found if kind in (FleetKind.FORK, FleetKind.REWIND)] == [FleetKind.REWIND]
+    assert signed == len(machine.lines)
+    first = [raw for branch, raw in collected.kept if branch == 0]
+    assert first == machine.lines
+    assert [raw for branch, raw in collected.kept if branch == 1] == other.lines[kept:]
+    # The same again is no other cheat.
+    assert collected.send(other.lines) == 0
+    assert len(collected.found) == 1
+
+
+def test_lines_lost_in_a_power_cut_that_no_checkpoint_vouched_for_are_a_fork() -> None:
+    machine = lived(3)
+    machine.decide(4)
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    other = machine.cut(len(machine.lines) - 2)
+    other.decide(3)
+    other.sign()
+    collected.send(other.lines[-3:])
+    assert collected.found == [FleetKind.FORK]
+    assert collected.progress.signed_seq == len(other.lines)
+    assert collected.progress.branch == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=STEPS, data=st.data())
+def test_a_line_that_was_changed_is_refused_and_nothing_of_its_batch_taken(
+    steps: list[int], data: st.DataObject
+) -> None:
+    machine = lived(*steps)
+    collected = Collected(machine)
+    at = data.draw(st.integers(0, len(machine.lines) - 1))
+    changed = list(machine.lines)
+    changed[at] = (
+        changed[at].replace(b'"laptop"', b'"Laptop"')
+        if b'"laptop"' in changed[at]
+        else changed[at].replace(b'"version":1', b'"version":2')
+    )
+    if changed[at] == machine.lines[at]:
+        changed[at] = changed[at][:-1] + b',"more":1}'
+    with pytest.raises(RefusedError) as refused:
+        collected.send(changed)
+    assert refused.value.status == 422
+    assert refused.value.found is not None
+    assert (refused.value.found.kind, refused.value.seq) == (FleetKind.ALTERED, at + 1)
+    assert collected.kept == []
+
+
+def test_the_lines_of_another_journal_are_refused() -> None:
+    mine, other = lived(2), lived(2)
+    collected = Collected(mine)
+    with pytest.raises(RefusedError) as refused:
+        collected.send(other.lines)
+    assert refused.value.found is not None
+    assert (refused.value.status, refused.value.found.kind) == (403, FleetKind.FOREIGN_INSTANCE)
+
+
+def test_a_checkpoint_in_the_name_of_another_chain_is_refused() -> None:
+    mine, other = lived(1), lived(1)
+    detail = msgspec.json.decode(other.lines[-1])["detail"]
+    mine.say("checkpoint", **detail)
+    with pytest.raises(RefusedError) as refused:
+        Collected(mine).send(mine.lines)
+    assert refused.value.status == 403
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS, data=st.data())
+def test_missing_lines_are_asked_for_and_a_gap_once_they_are_gone(steps: list[int], data: st.DataObject) -> None:
+    machine = lived(*steps)
+    collected = Collected(machine)
+    begin = data.draw(st.integers(1, len(machine.lines) - 1))
+    with pytest.raises(RefusedError) as refused:
+        collected.send(machine.lines[begin:])
+    assert (refused.value.status, refused.value.seq, refused.value.found) == (409, 0, None)
+    collected.send(machine.lines[begin:], gap_known=True)
+    assert collected.found == [FleetKind.GAP]
+    assert collected.progress.seq == len(machine.lines)
+
+
+def test_a_gap_within_a_batch_is_found() -> None:
+    machine = lived(5)
+    collected = Collected(machine)
+    collected.send([*machine.lines[:2], *machine.lines[3:]])
+    assert collected.found == [FleetKind.GAP]
+
+
+def test_a_checkpoint_by_another_key_vouches_for_nothing() -> None:
+    machine = lived(2)
+    signed = len(machine.lines)
+    machine.decide()
+    machine.sign(new_key())
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    assert collected.found == [FleetKind.WRONG_KEY]
+    assert collected.progress.signed_seq == signed
+
+
+def test_a_chain_that_begins_with_another_key_than_the_enrolled_one_is_found() -> None:
+    machine = lived(2)
+    collected = Collected(machine)
+    other = Machine(machine.instance)
+    other.sign()
+    collected.send(other.lines)
+    assert FleetKind.WRONG_KEY in collected.found
+    assert collected.progress.signed_seq == 0
+
+
+def test_a_checkpoint_whose_signature_does_not_hold_vouches_for_nothing() -> None:
+    machine = lived(2)
+    detail = msgspec.json.decode(machine.lines[-1])["detail"]
+    machine.say("checkpoint", **{**detail, "covers_seq": len(machine.lines)})
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    assert collected.found == [FleetKind.BAD_SIGNATURE]
+
+
+def test_a_key_that_the_one_before_has_announced_counts() -> None:
+    machine, key = lived(2), new_key()
+    public = key.public
+    signature = machine.key.sign(key_text(machine.instance, machine.key.public.id, public.raw.hex())).hex()
+    machine.say(
+        "key_changed",
+        previous_key_id=machine.key.public.id,
+        key_id=public.id,
+        public_key=public.raw.hex(),
+        signature=signature,
+    )
+    machine.sign(key)
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    assert collected.found == []
+    assert (collected.progress.key_id, collected.progress.signed_seq) == (public.id, len(machine.lines))
+
+
+def test_a_key_that_nobody_announced_does_not_count() -> None:
+    machine, key = lived(2), new_key()
+    machine.say(
+        "key_changed", previous_key_id=machine.key.public.id, key_id=key.public.id, public_key=key.public.raw.hex()
+    )
+    machine.sign(key)
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    assert set(collected.found) == {FleetKind.WRONG_KEY}
+    assert collected.progress.key_id == machine.key.public.id
+
+
+def test_a_clock_that_is_far_ahead_is_found() -> None:
+    machine = Machine()
+    machine.say("start", time=(datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    machine.say("stop", time=(datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    assert collected.found == [FleetKind.CLOCK]
+
+
+def test_of_a_line_that_was_too_large_its_metadata_continues_the_chain() -> None:
+    machine = lived(3)
+    less = [*machine.lines]
+    less[2] = reduced(machine.shipments[2]).line
+    collected = Collected(machine)
+    collected.send(less)
+    assert collected.found == [FleetKind.REDUCED]
+    assert collected.progress.signed_seq == len(machine.lines)
+
+
+def test_two_machines_with_one_journal_are_found_each_time_they_take_turns() -> None:
+    machine = lived(2)
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    twin = machine.cut(len(machine.lines))
+    machine.decide(2)
+    twin.decide(1, reason="elsewhere")
+    collected.send(machine.lines[collected.progress.seq :])
+    collected.send(twin.lines[-1:])
+    machine.decide(1)
+    with pytest.raises(RefusedError) as refused:
+        collected.send(machine.lines[-1:])
+    assert refused.value.status == 409
+    assert collected.send(machine.lines) == 1
+    assert collected.found == [FleetKind.FORK, FleetKind.FORK]
+    assert len({raw for _, raw in collected.kept}) == len(collected.kept) == len(machine.lines) + 1
+
+
+def test_a_line_that_names_another_predecessor_is_found_although_its_number_fits() -> None:
+    machine = lived(2)
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    end = Link(len(machine.lines), b"0" * 64)
+    line, _ = linked(
+        end, b'{"type":"stop","time":"2026-11-22T00:00:00Z","instance":"%b"}\n' % machine.instance.encode()
+    )
+    collected.send([line[:-1]])
+    assert collected.found == [FleetKind.REWIND]
+    assert len([1 for branch, _ in collected.kept if branch == 0]) == len(machine.lines)
