@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -139,7 +140,7 @@ def test_a_code_enrols_nobody_in_the_place_of_another(collector: CollectProcess)
     url, machine = collector.url, Machine()
     token = collector.enrolled(machine, "alex")
     thief = Machine(machine.instance)
-    status, answer, _ = enroll(url, thief, collector.command("code", "--name", "mallory"))
+    status, answer, _ = enroll(url, thief, collector.code("mallory"))
     assert (status, "another name" in answer["error"]) == (403, True)
     assert send(url, token, machine.lines)[0] == 200
 
@@ -258,7 +259,7 @@ def test_a_collector_that_is_killed_again_and_again_loses_and_doubles_nothing(
     shipping.start()
     for _ in range(3):
         before = collector_lines(section)
-        until(lambda before=before: collector_lines(section) > before or not shipping.is_alive(), seconds=30)
+        until(partial(has_more, section, before, shipping), seconds=30, what="more lines")
         collector.kill()
         collector.start()
     shipping.join(60)
@@ -273,3 +274,7 @@ def test_a_collector_that_is_killed_again_and_again_loses_and_doubles_nothing(
 def collector_lines(section: dict[str, Any]) -> int:
     with closing(opened(section)) as store:
         return sum(one.last - one.first + 1 for one in store.spans())
+
+
+def has_more(section: dict[str, Any], before: int, shipping: threading.Thread) -> bool:
+    return collector_lines(section) > before or not shipping.is_alive()

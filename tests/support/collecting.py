@@ -1,35 +1,47 @@
 """A real collector: `python -m hookgate collect` as a process of its own, and machines that speak to it."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hookgate.collect.enrolment import digest_of, proof_text
+from hookgate.collect.enrolment import digest_of, issue_code, proof_text
+from hookgate.collect.server import database_of
+from hookgate.config import load
 from tests.support.chains import Machine, body
 from tests.support.service import ROOT
 from tests.support.wait import free_port, until
 
 
 class CollectProcess:
-    """One collector. `store` is its section."""
+    """One collector. `store` is its section of `audit.shippers`, `forward` are others."""
 
-    def __init__(self, directory: Path, store: dict[str, Any] | None = None, **collect: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        store: dict[str, Any] | None = None,
+        *,
+        forward: Sequence[dict[str, Any]] = (),
+        **collect: Any,
+    ) -> None:
         self.directory = directory
         self.port, self.admin_port = free_port(), free_port()
         self.store = store or {"type": "sqlite", "path": str(directory / "store.sqlite")}
         self.settings: dict[str, Any] = {
-            "collect": {"port": self.port, "store": [self.store], **collect},
+            "collect": {"port": self.port, **collect},
             "admin": {"port": self.admin_port},
-            "audit": {"directory": str(directory)},
+            "audit": {"directory": str(directory / "audit"), "shippers": [self.store, *forward], "supervise": False},
             "log": {"format": "json"},
         }
         scheme = "https" if collect.get("tls") else "http"
@@ -91,9 +103,22 @@ class CollectProcess:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def code(self, name: str) -> str:
+        """Makes a code as `hookgate collect code` does, without another process."""
+
+        async def made() -> str:
+            database = database_of(load(self.configuration, {}, needs_pdp=False), alone=False)
+            try:
+                now = time.time_ns() // 1000
+                return await issue_code(database, name, now=now, expires=now + 60_000_000)
+            finally:
+                await database.close()
+
+        return asyncio.run(made())
+
     def enrolled(self, machine: Machine, name: str) -> str:
         """Enrols a machine; gives its token."""
-        status, answer, _ = enroll(self.url, machine, self.command("code", "--name", name))
+        status, answer, _ = enroll(self.url, machine, self.code(name))
         assert status == 200, answer
         return str(answer["token"])
 

@@ -20,8 +20,8 @@ from hookgate.collect.session import Database, DatabaseError
 from hookgate.collect.sqlite import SqliteFile
 from hookgate.collect.who import Who
 from hookgate.config import Config
-from hookgate.config.collect import Collect
-from hookgate.config.shippers import PostgresShipper, SqliteShipper
+from hookgate.config.collect import Collect, collect_parts
+from hookgate.config.shippers import AnyShipper, PostgresShipper, SqliteShipper
 from hookgate.identity.certificate import Revocations
 from hookgate.identity.watched import Unwatched
 from hookgate.telemetry.collecting import CollectMetrics
@@ -39,8 +39,7 @@ class CollectError(Exception):
 def database_of(config: Config, *, alone: bool = True) -> Database:
     """Gives the store that a configuration names, not opened yet. `alone`: whether no second collector may have it, where it is
     a file. Raises CollectError."""
-    stores = config.collect.store
-    shipper = stores[0] if stores else SqliteShipper()
+    shipper, _ = _parts(config)
     if not isinstance(shipper, PostgresShipper):
         path = store_path(shipper, Path(config.audit.directory))
         return SqliteFile(path, retention_days=shipper.retention_days, alone=alone)
@@ -52,6 +51,13 @@ def database_of(config: Config, *, alone: bool = True) -> Database:
     return PostgresPool(shipper)
 
 
+def _parts(config: Config) -> tuple[SqliteShipper | PostgresShipper, tuple[AnyShipper, ...]]:
+    try:
+        return collect_parts(config.audit)
+    except ValueError as error:
+        raise CollectError(str(error)) from None
+
+
 class CollectServer:
     """Serves, until it is stopped."""
 
@@ -60,10 +66,10 @@ class CollectServer:
         self._log = log
         self._metrics = CollectMetrics()
         self._database = database_of(config)
-        collect = config.collect
-        self._batcher = Batcher(self._database, forwards=bool(collect.forward), told=tell(self._metrics, log))
-        self._forwarders = [Forwarder(one, self._database, log) for one in collect.forward]
-        self._metrics.ship.expect(*(one.called for one in collect.forward))
+        _, forward = _parts(config)
+        self._batcher = Batcher(self._database, forwards=bool(forward), told=tell(self._metrics, log))
+        self._forwarders = [Forwarder(one, self._database, log) for one in forward]
+        self._metrics.ship.expect(*(one.called for one in forward))
         self._ends: list[Callable[[], Awaitable[None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -152,7 +158,6 @@ class CollectServer:
         await runner.setup()
         self._ends.append(runner.cleanup)
         await web.SockSite(runner, listener.socket).start()
-        self._log.info("admin_listening", address=listener.address)
 
     async def _readyz(self, _: web.Request) -> web.Response:
         ready = await self._is_ready()

@@ -36,7 +36,7 @@ Configuration = Annotated[
 def collect(context: typer.Context, config: Configuration = None) -> None:
     """Take the journals of a fleet at `collect.host` and `collect.port`, until SIGTERM or Ctrl-C.
 
-    It needs no PDP: of the configuration `collect`, `admin`, `log` and `audit.directory` count.
+    It needs no PDP: of the configuration `collect`, `admin`, `log` and `audit` count.
     """
     if context.invoked_subcommand is not None:
         return

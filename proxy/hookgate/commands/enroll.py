@@ -66,6 +66,8 @@ def enroll(
 
     Run it as the user that Hookgate runs as, once Hookgate has been started: the journal must be there.
     """
+    if not url.startswith(("https://", "http://")):
+        stop_with(f"{harmless(url, 100)}: expected the collector's URL, https://HOST:PORT")
     if fault := http_fault(url):
         stop_with(f"the collector's URL {fault}")
     if (certificate is None) != (key is None):

@@ -5,14 +5,15 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from hookgate.config.audit import Audit
 from hookgate.config.section import Section
 from hookgate.config.shippers import AnyShipper, CollectorShipper, PostgresShipper, SqliteShipper
 from hookgate.config.tls import ServerTls, tls_faults
-from hookgate.config.url import postgres_fault
 
 
 class Collect(Section, frozen=True):
-    """The collector, which `hookgate collect` runs: it takes the journals of other Hookgates."""
+    """The collector, which `hookgate collect` runs. It fills the store in `audit.shippers`, and forwards from there to the others
+    that stand there."""
 
     host: Annotated[str, Meta(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 picks a free one.")] = 3596
@@ -29,19 +30,6 @@ class Collect(Section, frozen=True):
             "or `uri`. Empty: it takes a code.",
         ),
     ] = ""
-    store: Annotated[
-        tuple[SqliteShipper | PostgresShipper, ...],
-        Meta(
-            max_length=1,
-            description="The store that is filled: one shipper of type `sqlite` or `postgres`, of which `retention_days` counts, too.",
-        ),
-    ] = ()
-    forward: Annotated[
-        tuple[AnyShipper, ...],
-        Meta(
-            description="Where records go from the store, as `audit.shippers`; each begins with what comes from then on."
-        ),
-    ] = ()
     records_per_second: Annotated[
         float, Meta(gt=0, description="What one journal may send in the long run; more has to wait.")
     ] = 500.0
@@ -56,12 +44,16 @@ def collect_faults(collect: Collect) -> Iterator[str]:
     yield from tls_faults(collect.tls, "collect.tls")
     if collect.certificates and not collect.tls.client_ca:
         yield "collect.certificates: has no effect without collect.tls.client_ca"
-    for one in collect.store:
-        if isinstance(one, PostgresShipper) and (fault := postgres_fault(one.url)):
-            yield f"collect.store[0].url: {fault}"
-    names = [one.called for one in collect.forward]
-    for i, shipper in enumerate(collect.forward):
-        if isinstance(shipper, CollectorShipper | SqliteShipper | PostgresShipper):
-            yield f"collect.forward[{i}].type: a store is filled by collect.store, and a collector by its own machines"
-        if names.index(shipper.called) < i:
-            yield f"collect.forward[{i}].name: {shipper.called} is given twice: name one of them"
+
+
+def collect_parts(audit: Audit) -> tuple[SqliteShipper | PostgresShipper, tuple[AnyShipper, ...]]:
+    """Gives what `audit.shippers` means to a collector: the store that it fills, and where it forwards to from there. Raises
+    ValueError, with the key's path, where they can't be that."""
+    stores = [one for one in audit.shippers if isinstance(one, SqliteShipper | PostgresShipper)]
+    if len(stores) != 1:
+        raise ValueError(
+            f"audit.shippers: a collector fills one store: expected one of type sqlite or postgres, got {len(stores)}"
+        )
+    if any(isinstance(one, CollectorShipper) for one in audit.shippers):
+        raise ValueError("audit.shippers: a collector sends nothing to a collector: take that one out")
+    return stores[0], tuple(one for one in audit.shippers if one is not stores[0])
