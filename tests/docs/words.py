@@ -98,6 +98,11 @@ WHYS: dict[str, str] = {
 
 #: Log events by name.
 LOG_EVENTS: dict[str, str] = {
+    "collect_listening": "A [collector](fleet.md) takes records, and where.",
+    "collect_stopping": "A collector was told to end: it stores what it has read.",
+    "collect_enrolled": "A journal was enrolled with a collector, under which name and `how`.",
+    "collect_finding": "Something is wrong with a `journal`, for the first time: which [kind](fleet.md#what-is-found), and how far the journal is.",
+    "collect_store_failed": "A collector's store does not take or give something, and why; it is tried again.",
     "no_tls": "Hooks come without TLS, and the address is not loopback.",
     "tls_refused": "A TLS handshake failed, with the address and OpenSSL's reason; `untold` others were refused before without a line of "
     "their own.",
@@ -198,6 +203,12 @@ SERVICE_RECORDS: dict[str, str] = {
     "shipper_restarted": "A shipper that had come to `last_seq` begins again at `first_seq`: this is another chain (`new_chain`), its "
     "last line is not there any more (`rewritten`), its cursor can't be read (`cursor_damaged`), or its store was removed or "
     "emptied (`sink_empty`).",
+    "fleet_code": "A collector's operator has made a code to enrol `name` with.",
+    "fleet_enrolled": "A journal was enrolled with a collector: its chain's id, its name in the fleet, the key that counts, and `how` (`code`, "
+    "`certificate`).",
+    "fleet_revoked": "A journal was revoked: nothing more is taken from it.",
+    "fleet_finding": "Something is wrong with what a journal sent to a collector: which [kind](fleet.md#what-is-found), at which line, and `what`. "
+    "Once for each; the store counts how often it is seen again.",
 }
 
 #: Labels of the metrics that are always 1 and only say something; their labels are set when the service starts.
@@ -215,7 +226,9 @@ LABELS: dict[str, str] = {
     "record": "The type of a [record](audit.md).",
     "kind": "An [error kind](failure.md#the-kinds).",
     "shipper": "The name of a shipper.",
-    "result": "Of a changed configuration: `taken`, `refused` because of faults, or `unchanged`; of a fetch: `ok` or `failed`.",
+    "status": "The answer's HTTP status.",
+    "finding": "What is [wrong with a journal](fleet.md#what-is-found).",
+    "result": "Of lines that came to a collector: `new` or `known`; of a changed configuration: `taken`, `refused` because of faults, or `unchanged`; of a fetch: `ok` or `failed`.",
     "reason": "Why segments were removed: `age`, or `disk` to make room.",
     "why": "Why a field was [dropped](events.md#what-is-dropped).",
 }

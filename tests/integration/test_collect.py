@@ -112,7 +112,7 @@ def test_what_a_machine_sends_is_stored_once_and_each_cheat_is_found_and_told(
         names = {one.name: one.progress for one in store.members()}
     assert sorted(told) == ["altered", "foreign_instance", "rewind"]
     assert (names["alex"].seq, names["alex"].signed_seq, names["alex"].principal) == (5, 5, "alex")
-    assert 'hookgate_collect_findings_total{kind="rewind"} 1.0' in collector.metrics()
+    assert 'hookgate_collect_findings_total{finding="rewind"} 1.0' in collector.metrics()
 
 
 def test_nobody_without_a_credential_appends_and_a_revoked_one_is_none(

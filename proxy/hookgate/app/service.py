@@ -349,13 +349,15 @@ class Service:
         good = now.state is CanaryState.OK and now.strict is not False
         write = self._log.info if good else self._log.warning
         write("canary", state=now.state.value, faults=list(now.faults), strict=now.strict, trusted=self.canary.trusted)
-        detail: dict[str, object] = {
-            "state": now.state.value,
-            "faults": list(now.faults),
-            "strict": now.strict,
-            "policies": now.policies,
-        }
-        self.gate.note("canary", detail)
+        self.gate.note(
+            "canary",
+            {
+                "state": now.state.value,
+                "faults": list(now.faults),
+                "strict": now.strict,
+                "policies": now.policies,
+            },
+        )
 
     def _fault(self, error: BaseException | None) -> None:
         self._log.error("internal", exception_type=type(error).__name__ if error is not None else "")

@@ -186,8 +186,10 @@ async def _noted(session: Session, instance: str, found: Sequence[Found], now: i
 
 
 def _told(instance: str, name: str, found: Found) -> Told:
-    detail = {"journal": instance, "name": name, "kind": found.kind.value, "seq": found.seq, "what": found.detail}
-    return Told("fleet_finding", detail)
+    return Told(
+        "fleet_finding",
+        {"journal": instance, "name": name, "kind": found.kind.value, "seq": found.seq, "what": found.detail},
+    )
 
 
 def _answer(judged: Judged | RefusedError, new: tuple[FleetKind, ...]) -> Answer:

@@ -42,7 +42,7 @@ class CollectMetrics:
         self.findings = Counter(
             "hookgate_collect_findings",
             "What was found wrong with journals for the first time, by kind.",
-            ["kind"],
+            ["finding"],
             registry=registry,
         )
         self.append_seconds = Histogram(
