@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench import console as consoles
 from bench import facts, records, report, rooms
+from bench import fleet as fleets
 from bench import store as stores
 from bench.environment import environment
 from bench.grid import Grid, PageError, put, show
@@ -145,6 +147,26 @@ def of_console(
         stop(f"{store}: no store there: make one with `python -m bench store --keep --file {store}`")
     result = consoles.run(store)
     tell("console", [consoles.grid(result)], [], consoles.notes(environment()), page)
+
+
+@app.command("fleet")
+def of_fleet(
+    machines: Annotated[int, typer.Option(min=8, help="How many.")] = 200,
+    count: Annotated[int, typer.Option("--records", min=20, help="Of each, at first.")] = 100,
+    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
+    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+) -> None:
+    """Have machines with real journals send to two collectors and PostgreSQL, some of them offline, killed or cheating. Ends with
+    an error if anything acknowledged was lost or doubled, or a cheat was not found."""
+    here = environment()
+    with Progress(TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("start")
+        result = fleets.run(machines, count, step=lambda what: progress.update(task, description=what))
+    tell("fleet", [fleets.grid(result)], [], fleets.notes(here), page)
+    if json is not None:
+        json.write_bytes(msgspec.json.encode({"version": 1, "environment": here, "result": result}) + b"\n")
+    if found := fleets.faults(result):
+        stop("; ".join(found))
 
 
 def tell(name: str, overview: list[Grid], details: list[Grid], notes: list[str], page: Path | None) -> None:
