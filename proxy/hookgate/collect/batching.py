@@ -96,6 +96,13 @@ class Batcher:
                 if not done.done():
                     done.set_exception(BusyError("the store does not take it now", 5.0, is_own=False))
             return
+        except Exception as error:  # noqa: BLE001 (raised where it is waited for; others are stored all the same)
+            if len(batches) > 1:
+                for one in batches:
+                    await self._together([one])
+            elif not batches[0][1].done():
+                batches[0][1].set_exception(error)
+            return
         self.fault = ""
         for (batch, done), answer in zip(batches, answers, strict=True):
             self._told(batch, answer)

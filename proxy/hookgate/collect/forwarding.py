@@ -56,6 +56,10 @@ class Forwarder:
                     self._log.error("collect_store_failed", detail=str(error))
                 except ValueError as error:
                     self._log.error("collect_store_failed", detail=f"a line is damaged in the store: {error}")
+                except GivenUpError:
+                    raise
+                except Exception as error:  # noqa: BLE001 (whatever happens, it goes on from the last arrival)
+                    self._log.error("internal", exc_info=error)
                 await asyncio.sleep(pause)
         except GivenUpError:
             pass

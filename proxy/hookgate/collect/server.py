@@ -18,6 +18,7 @@ from hookgate.collect.body import BODY_BYTES
 from hookgate.collect.forwarding import Forwarder
 from hookgate.collect.session import Database, DatabaseError
 from hookgate.collect.sqlite import SqliteFile
+from hookgate.collect.watching import watch
 from hookgate.collect.who import Who
 from hookgate.config import Config
 from hookgate.config.collect import Collect, collect_parts
@@ -114,6 +115,8 @@ class CollectServer:
         self._tasks += [asyncio.create_task(one.run()) for one in self._forwarders]
         self._ends += [one.release for one in self._forwarders]
         self._tasks += [asyncio.create_task(self._expire()), asyncio.create_task(self._status())]
+        store, _ = _parts(self._config)
+        self._tasks.append(asyncio.create_task(watch(self._config, store, self._metrics, self._log)))
         return listener.address
 
     async def _listen(

@@ -1,0 +1,93 @@
+"""What a machine does with a collector's answers."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from hookgate.audit.shipping.shipment import SinkError, SinkRefusedError
+from hookgate.audit.sinks.collector import CollectorSink
+from hookgate.config.shippers import CollectorShipper
+from tests.support.chains import Machine
+
+
+class Answers:
+    """A collector that says what a test wants."""
+
+    def __init__(self) -> None:
+        self.status, self.body, self.headers = 200, {"seq": 0}, {}
+        self.position = 0
+        self.asked: list[dict[str, str]] = []
+
+    async def records(self, request: web.Request) -> web.Response:
+        await request.read()
+        self.asked.append({name.lower(): value for name, value in request.headers.items()})
+        return web.json_response(self.body, status=self.status, headers=self.headers)
+
+    async def where(self, _: web.Request) -> web.Response:
+        return web.json_response({"seq": self.position, "hash": ""})
+
+
+@pytest.fixture
+async def answers() -> AsyncIterator[tuple[Answers, CollectorSink]]:
+    made, app = Answers(), web.Application()
+    app.add_routes([web.post("/v1/records", made.records), web.get("/v1/position", made.where)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    sink = CollectorSink(CollectorShipper(url=f"http://127.0.0.1:{port}/", timeout_seconds=5))
+    await sink.open()
+    yield made, sink
+    await sink.close()
+    await runner.cleanup()
+
+
+def batch(count: int) -> Any:
+    machine = Machine()
+    machine.decide(count)
+    return machine.shipments
+
+
+async def test_lines_before_the_first_one_are_asked_for_once_and_then_said_to_be_gone(
+    answers: tuple[Answers, CollectorSink],
+) -> None:
+    collector, sink = answers
+    lines = batch(4)[2:]
+    collector.status, collector.body = 409, {"seq": 1, "error": "missing"}
+    with pytest.raises(SinkError):
+        await sink.send(lines)
+    collector.position = 1
+    await sink.open()
+    assert not await sink.holds(lines[0].instance)
+    collector.status, collector.body = 200, {"seq": 5}
+    await sink.send(lines)
+    await sink.send(lines)
+    assert ["hookgate-gap" in headers for headers in collector.asked] == [False, True, False]
+    await sink.open()
+    assert await sink.holds(lines[0].instance)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, SinkRefusedError), (422, SinkRefusedError), (403, SinkError), (503, SinkError), (500, SinkError)],
+)
+async def test_a_line_at_fault_is_told_from_a_collector_that_takes_nothing_now(
+    answers: tuple[Answers, CollectorSink], status: int, kind: type[SinkError]
+) -> None:
+    collector, sink = answers
+    collector.status, collector.body = status, {"error": "no \x1b[31m"}
+    with pytest.raises(kind) as raised:
+        await sink.send(batch(1))
+    assert type(raised.value) is kind
+    assert "\x1b" not in str(raised.value)
+
+
+async def test_what_was_not_acknowledged_is_not_taken_for_sent(answers: tuple[Answers, CollectorSink]) -> None:
+    collector, sink = answers
+    collector.body = json.loads('{"seq": 1}')
+    with pytest.raises(SinkError, match="up to 1 only"):
+        await sink.send(batch(3))
