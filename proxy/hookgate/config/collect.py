@@ -37,6 +37,12 @@ class Collect(Section, frozen=True):
     requests: Annotated[
         int, Meta(ge=1, description="Requests with records that are read at once; further ones are put off.")
     ] = 32
+    expected: Annotated[
+        str,
+        Meta(
+            description="File with the machines that there should be (CSV, JSON or YAML), for the metrics; as `hookgate fleet --expected`."
+        ),
+    ] = ""
 
 
 def collect_faults(collect: Collect) -> Iterator[str]:

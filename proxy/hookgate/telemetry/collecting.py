@@ -1,5 +1,7 @@
 """Metrics of a collector."""
 
+from collections.abc import Mapping
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -56,8 +58,31 @@ class CollectMetrics:
         self.tls_refused = Counter(
             "hookgate_collect_tls_refused", "Connections that ended in the TLS handshake.", registry=registry
         )
+        self._machines = Gauge(
+            "hookgate_fleet_machines",
+            "Machines that are enrolled or expected; NaN while they can't be counted.",
+            registry=registry,
+        )
+        self._marked = Gauge(
+            "hookgate_fleet_marked_machines",
+            "Of them those that have a mark, as `hookgate fleet` shows them; a finding counts for seven days.",
+            ["mark"],
+            registry=registry,
+        )
+        self.fleet_unknown()
         self.ship = ShipMetrics(registry)
         Info("hookgate_build", "Version of Hookgate.", registry=registry).info({"version": __version__})
+
+    def fleet(self, machines: int, marks: Mapping[str, int]) -> None:
+        """Takes how many machines there are, and how many of them have each mark."""
+        self._machines.set(machines)
+        for mark, count in marks.items():
+            self._marked.labels(mark).set(count)
+
+    def fleet_unknown(self) -> None:
+        """How the fleet stands is not known now."""
+        self._machines.set(float("nan"))
+        self._marked.clear()
 
     def exposition(self) -> bytes:
         """Gives the metrics in Prometheus's text format."""
