@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -279,3 +280,36 @@ def collector_lines(section: dict[str, Any]) -> int:
 
 def has_more(section: dict[str, Any], before: int, shipping: threading.Thread) -> bool:
     return collector_lines(section) > before or not shipping.is_alive()
+
+
+def test_two_collectors_forward_what_comes_to_either_and_go_on_with_each_others_work(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    section = {"type": "postgres", "url": postgres.url(), "schema": f"c{uuid4().hex[:12]}"}
+    target = tmp_path / "forwarded.jsonl"
+    forward = [{"type": "file", "path": str(target)}]
+    first, second = (CollectProcess(tmp_path, section, forward=forward).start() for _ in range(2))
+    try:
+        machines = [Machine() for _ in range(3)]
+        tokens = [first.enrolled(machine, f"m{number}") for number, machine in enumerate(machines)]
+        for at, collector in enumerate((first, second)):
+            for machine, token in zip(machines, tokens, strict=True):
+                machine.decide(5)
+                machine.sign()
+                begin = asked(f"{collector.url}/v1/position", token=token)[1]["seq"]
+                assert send(collector.url, token, machine.lines[begin:])[0] == 200
+            wanted = {one.hash for machine in machines for one in machine.shipments}
+            until(partial(is_forwarded, target, wanted), seconds=30, what="all lines to be forwarded")
+            if at == 0:
+                first.stop()
+        found = [json.loads(line) for line in target.read_text().splitlines()]
+        mine = [one["hash"] for one in found if one["instance"] in {machine.instance for machine in machines}]
+        assert len(mine) == len(set(mine)) == 3 * 13
+        assert {one["type"] for one in found} >= {"fleet_code", "fleet_enrolled", "decision", "checkpoint"}
+    finally:
+        first.kill()
+        second.kill()
+
+
+def is_forwarded(target: Path, wanted: set[str]) -> bool:
+    return target.exists() and wanted <= {json.loads(line)["hash"] for line in target.read_text().splitlines()}

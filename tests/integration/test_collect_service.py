@@ -1,12 +1,9 @@
-"""A real Hookgate that is enrolled and ships to a real collector, and what a collector forwards."""
+"""A real Hookgate that is enrolled and ships to a real collector."""
 
-import json
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import trustme
@@ -16,15 +13,11 @@ from hookgate.audit.store.question import Filter
 from tests.conftest import payload
 from tests.integration.running import run
 from tests.integration.stand_in import StandInPdp
-from tests.integration.test_collect import postgres
-from tests.support.chains import Machine
-from tests.support.collecting import CollectProcess, asked, send
+from tests.support.collecting import CollectProcess
 from tests.support.journals import lines
-from tests.support.postgres import PostgresServer
 from tests.support.service import ServiceProcess
 from tests.support.wait import until
 
-__all__ = ["postgres"]
 MakeService = Callable[..., ServiceProcess]
 
 
@@ -121,36 +114,3 @@ def test_a_collector_that_would_take_tokens_in_the_clear_does_not_start(tmp_path
     assert "collect.tls" in done.stderr
     file.write_text("audit: {shippers: []}\n")
     assert "one of type sqlite or postgres" in run("collect", "--config", file).stderr
-
-
-def test_two_collectors_forward_what_comes_to_either_and_go_on_with_each_others_work(
-    postgres: PostgresServer, tmp_path: Path
-) -> None:
-    section = {"type": "postgres", "url": postgres.url(), "schema": f"c{uuid4().hex[:12]}"}
-    target = tmp_path / "forwarded.jsonl"
-    forward = [{"type": "file", "path": str(target)}]
-    first, second = (CollectProcess(tmp_path, section, forward=forward).start() for _ in range(2))
-    try:
-        machines = [Machine() for _ in range(3)]
-        tokens = [first.enrolled(machine, f"m{number}") for number, machine in enumerate(machines)]
-        for at, collector in enumerate((first, second)):
-            for machine, token in zip(machines, tokens, strict=True):
-                machine.decide(5)
-                machine.sign()
-                begin = asked(f"{collector.url}/v1/position", token=token)[1]["seq"]
-                assert send(collector.url, token, machine.lines[begin:])[0] == 200
-            wanted = {one.hash for machine in machines for one in machine.shipments}
-            until(partial(is_forwarded, target, wanted), seconds=30, what="all lines to be forwarded")
-            if at == 0:
-                first.stop()
-        found = [json.loads(line) for line in target.read_text().splitlines()]
-        mine = [one["hash"] for one in found if one["instance"] in {machine.instance for machine in machines}]
-        assert len(mine) == len(set(mine)) == 3 * 13
-        assert {one["type"] for one in found} >= {"fleet_code", "fleet_enrolled", "decision", "checkpoint"}
-    finally:
-        first.kill()
-        second.kill()
-
-
-def is_forwarded(target: Path, wanted: set[str]) -> bool:
-    return target.exists() and wanted <= {json.loads(line)["hash"] for line in target.read_text().splitlines()}

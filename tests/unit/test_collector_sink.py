@@ -1,6 +1,5 @@
 """What a machine does with a collector's answers."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,14 +16,15 @@ class Answers:
     """A collector that says what a test wants."""
 
     def __init__(self) -> None:
-        self.status, self.body, self.headers = 200, {"seq": 0}, {}
+        self.status = 200
+        self.body: dict[str, Any] = {"seq": 0}
         self.position = 0
         self.asked: list[dict[str, str]] = []
 
     async def records(self, request: web.Request) -> web.Response:
         await request.read()
         self.asked.append({name.lower(): value for name, value in request.headers.items()})
-        return web.json_response(self.body, status=self.status, headers=self.headers)
+        return web.json_response(self.body, status=self.status)
 
     async def where(self, _: web.Request) -> web.Response:
         return web.json_response({"seq": self.position, "hash": ""})
@@ -88,6 +88,6 @@ async def test_a_line_at_fault_is_told_from_a_collector_that_takes_nothing_now(
 
 async def test_what_was_not_acknowledged_is_not_taken_for_sent(answers: tuple[Answers, CollectorSink]) -> None:
     collector, sink = answers
-    collector.body = json.loads('{"seq": 1}')
+    collector.body = {"seq": 1}
     with pytest.raises(SinkError, match="up to 1 only"):
         await sink.send(batch(3))
