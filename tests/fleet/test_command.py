@@ -1,7 +1,6 @@
 """`hookgate fleet` over the store of a real collector."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tests.support.collecting import CollectProcess, send
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three machines: one is well, one is behind and runs calls unasked, one has sent another's records."""
     directory = tmp_path_factory.mktemp("collector")
     collector = CollectProcess(directory).start()
