@@ -16,7 +16,7 @@ from hookgate.audit.shipping.status import Status
 from hookgate.config.audit import Audit
 from hookgate.config.console import Console, store_of
 from hookgate.config.identity import TokenSource
-from hookgate.console import evidence, live, login, overview, people, policies, record, search, timeline
+from hookgate.console import evidence, fleet, live, login, overview, people, policies, record, search, timeline
 from hookgate.console.asking import Asking
 from hookgate.console.guard import faults, headers, known, ours
 from hookgate.console.job import Jobs
@@ -180,6 +180,7 @@ def application(surroundings: Surroundings) -> web.Application:
             web.get("/live", live.show),
             web.get("/live/stream", live.stream),
             web.get("/people", people.show),
+            web.get("/fleet", fleet.show),
             web.get("/policies", policies.show),
             web.get("/evidence", evidence.show),
             web.post("/evidence/verify", evidence.verify),
