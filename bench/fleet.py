@@ -175,9 +175,7 @@ async def _simulated(
 
     step("compare")
     wire = await asyncio.to_thread(_wire, collectors)
-    lost, doubled, strange, total = await _compared(
-        [one for one in fleet if one.name not in {rewriter.name, flooder.name}], server
-    )
+    lost, doubled, strange, total = await _compared([one for one in fleet if one is not flooder], server)
     size, stored = await _size(server)
     rows = await asyncio.to_thread(_surveyed, server)
     sizes = [len(line) + 1 for line in online[0].lines]
