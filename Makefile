@@ -22,7 +22,7 @@ DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call 
 	$(if $(call given,OBSERVE),--observe) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench eval soak e2e prepare lock clean clean-cache venv cerbos client postgres chromium clickhouse no-client
+.PHONY: help run demo test lint format bench eval soak e2e prepare tools lock clean clean-cache venv cerbos client postgres chromium clickhouse no-client
 
 help: ## Say what there is
 	@echo "Hookgate puts a Cerbos policy decision in front of every tool call of Claude Code."
@@ -50,7 +50,7 @@ format: venv ## Format the code, and mend what the linter can mend
 	$(PY) -m ruff check --fix $(CODE)
 	$(PY) -m ruff format $(CODE)
 
-bench: venv cerbos ## Measure Hookgate beside the bare PDP
+bench: venv cerbos client ## Measure Hookgate beside the bare PDP [CLIENT=no]
 	@exec $(PY) -m bench $(ARGS)
 
 eval: venv cerbos ## How the shipped policies judge rows with a verdict [CORPUS=DIR]
@@ -63,6 +63,9 @@ e2e: $(if $(filter no,$(CLIENT)),no-client,prepare) ## The tests with the real C
 	@exec $(PY) -m pytest -m "e2e and not soak" $(ARGS)
 
 prepare: venv cerbos client postgres chromium ## Fetch all that the tests need, without running them
+
+tools: venv ## Fetch the programs that check what deploy/ and helm/ hold: promtool, hadolint, kustomize, docker-compose, helm
+	@PYTHONPATH=proxy:. $(PY) -m tests.support.fetched
 
 lock: ## Write the lock files again, with uv [UPGRADE=1 takes newer versions]
 	@UPGRADE="$(UPGRADE)" .ci/lock

@@ -1,26 +1,36 @@
-"""`python -m bench`: Hookgate beside the bare PDP. `python -m bench rooms`: what each step of a decision costs."""
+"""`python -m bench`: Hookgate beside the bare PDP, and all else that is measured. Each part can be run by itself, too."""
 
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
-import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+from bench import call, day, facts, goals, records, report, rooms, run, suite, trend
 from bench import console as consoles
-from bench import facts, records, report, rooms
 from bench import fleet as fleets
 from bench import store as stores
-from bench.environment import environment
+from bench import whatif as whatifs
+from bench.environment import Environment, environment
 from bench.grid import Grid, PageError, put, show
 from bench.payloads import Payload, payloads
-from bench.run import Plan, run
+from bench.run import Plan
+from bench.suite import FULL, QUICK
 from bench.ways import Way, ways_here
 from bench.window import WrongAnswerError
 from hookgate.binaries import BinaryError
 
-_PAGE = "Write the tables into this page, as into docs/performance.md."
+Quick = Annotated[bool, typer.Option("--quick", help="So short that it tells nothing but that all of it works.")]
+Payloads = Annotated[list[str] | None, typer.Option("--payload", help="Only this payload; may be repeated.")]
+Json = Annotated[Path | None, typer.Option(help="Write the results to this file, with each repetition.")]
+Page = Annotated[Path | None, typer.Option(help="Write the tables into this page, as into docs/performance.md.")]
+Sections = dict[str, tuple[list[Grid], list[str]]]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -29,73 +39,112 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(
     context: typer.Context,
     *,
-    short: Annotated[bool, typer.Option("--short", help="All payloads once, within a minute.")] = False,
-    seconds: Annotated[
-        float | None, typer.Option(min=0.01, help="For each way in each repetition [1; short: 0.2].")
-    ] = None,
-    repetitions: Annotated[int | None, typer.Option(min=1, help="Interleaved repetitions [5; short: 1].")] = None,
-    payload: Annotated[list[str] | None, typer.Option(help="Only this payload; may be repeated.")] = None,
-    callers: Annotated[list[int] | None, typer.Option(min=1, help="Only so many callers; may be repeated.")] = None,
-    way: Annotated[list[Way] | None, typer.Option(help="Only this way; may be repeated.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the results to this file, with each repetition.")] = None,
-    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+    quick: Quick = False,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="How long the day lasts [1.5; quick: 0.1].")] = None,
+    json: Json = None,
+    page: Page = None,
 ) -> None:
-    """Measure Hookgate beside the bare PDP. Ends with an error only if an answer was wrong, however long it took."""
+    """Measure everything but the store. Ends with an error only if an answer was wrong, however long it took."""
     if context.invoked_subcommand:
         return
+    length = QUICK if quick else FULL
+    here = environment()
+    with _measuring() as step:
+        found = suite.measure(replace(length, minutes=minutes or length.minutes), step=step)
+    tell(here, found.sections(), found.as_values(), json, page)
+    _without_faults(found.day)
+
+
+@app.command("ways")
+def of_ways(
+    *,
+    quick: Quick = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.01, help="For each way in each repetition [0.35; quick: 0.1].")
+    ] = None,
+    repetitions: Annotated[int | None, typer.Option(min=1, help="Interleaved repetitions [5; quick: 1].")] = None,
+    payload: Payloads = None,
+    callers: Annotated[list[int] | None, typer.Option(min=1, help="Only so many callers; may be repeated.")] = None,
+    way: Annotated[list[str] | None, typer.Option(help="Only this way, everywhere; may be repeated.")] = None,
+    json: Json = None,
+    page: Page = None,
+) -> None:
+    """Measure Hookgate, as it ships and otherwise, beside the bare PDP."""
+    base = suite.plan_of(QUICK if quick else FULL)
     plan = Plan(
         payloads=chosen(payload),
-        callers=tuple(callers or ((1, 16) if short else (1, 16, 64))),
-        ways=tuple(way or ways_here()),
-        seconds=seconds or (0.2 if short else 1.0),
-        repetitions=repetitions or (1 if short else 5),
-        restarts=1 if short else 5,
+        callers=tuple(callers or base.callers),
+        ways=_ways(way),
+        seconds=seconds or base.seconds,
+        repetitions=repetitions or base.repetitions,
+        restarts=base.restarts,
+        whole=bool(way),
     )
     here = environment()
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("start", total=plan.cells)
-
-            def step(what: str) -> None:
-                progress.update(task, description=what, advance=1)
-
-            result = run(plan, step=step)
-    except WrongAnswerError as error:
-        stop(f"a wrong answer: {error}")
-    details = [*report.details(plan, result), facts.grid(facts.run(seconds=plan.seconds))]
-    tell("bench", report.overview(plan, result), details, report.notes(here, plan, result), page)
-    if json is not None:
-        json.write_bytes(report.as_json(here, plan, result))
+    with _measuring() as step:
+        found = run.run(plan, step=step)
+    tables = [*report.overview(plan, found), *report.details(plan, found)]
+    sections: Sections = {"ways": (tables, report.notes(plan, found))}
+    judged = goals.goals(plan, found, None)
+    if judged and page is None:
+        sections["goals"] = ([goals.grid(judged)], [goals.summary(judged)])
+    tell(here, sections, {"ways": report.as_values(plan, found), "goals": judged}, json, page)
 
 
 @app.command("rooms")
 def of_rooms(
-    payload: Annotated[list[str] | None, typer.Option(help="Only this payload; may be repeated.")] = None,
+    payload: Payloads = None,
     seconds: Annotated[float, typer.Option(min=0.001, help="For each step.")] = 0.5,
-    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
-    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+    json: Json = None,
+    page: Page = None,
 ) -> None:
     """Measure each step of a decision, inside one process."""
     here = environment()
-    found = rooms.run(chosen(payload), seconds=seconds)
-    tell("rooms", [rooms.grid(found)], [], rooms.notes(here), page)
-    if json is not None:
-        json.write_bytes(rooms.as_json(here, found))
+    with _measuring() as step:
+        step("the steps of a decision")
+        found = rooms.run(chosen(payload), seconds=seconds)
+    tell(here, {"rooms": ([rooms.grid(found)], rooms.notes())}, {"rooms": found}, json, page)
+
+
+@app.command("call")
+def of_call(
+    calls: Annotated[int, typer.Option(min=1, help="Tool calls with each hook, in each round.")] = FULL.calls,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = FULL.rounds,
+    json: Json = None,
+    page: Page = None,
+) -> None:
+    """Measure what one tool call waits, whole, in the real client: without a hook, with the HTTP hook, with commands."""
+    here = environment()
+    with _measuring() as step:
+        found = call.run(calls=calls, rounds=rounds, step=step)
+    tell(here, {"call": ([call.grid(found)], call.notes(found))}, {"call": found}, json, page)
+
+
+@app.command("day")
+def of_day(
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long.")] = FULL.minutes,
+    agents: Annotated[int, typer.Option(min=1, help="How many agents work at once.")] = day.AGENTS,
+    json: Json = None,
+    page: Page = None,
+) -> None:
+    """Let agents replay recorded requests with time to think, and see whether anything grows or goes wrong."""
+    here = environment()
+    with _measuring() as step:
+        found = day.run(minutes, agents=agents, step=step)
+    tell(here, {"day": ([trend.grid(found)], trend.notes(found))}, {"day": trend.as_values(found)}, json, page)
+    _without_faults(found)
 
 
 @app.command("facts")
 def of_facts(
     seconds: Annotated[float, typer.Option(min=0.001, help="For each length.")] = 1.0,
-    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write the table into this page, as into docs/facts.md.")] = None,
+    json: Json = None,
+    page: Page = None,
 ) -> None:
     """Measure the reading of command lines."""
     here = environment()
     found = facts.run(seconds=seconds)
-    tell("facts", [facts.grid(found)], [], facts.notes(here), page)
-    if json is not None:
-        json.write_bytes(facts.as_json(here, found))
+    tell(here, {"facts": ([facts.grid(found)], facts.notes())}, {"readings": found}, json, page)
 
 
 @app.command("records")
@@ -118,75 +167,110 @@ def of_store(
     file: Annotated[Path, typer.Option(help="Where to make the store; it must not be there.")],
     count: Annotated[int, typer.Option(min=1000, help="Records; ten million take 10 GB.")] = 1_000_000,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the store there.")] = False,
-    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
-    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+    json: Json = None,
+    page: Page = None,
 ) -> None:
     """Fill a store with records of a quarter, and measure what it answers."""
     if file.exists():
         stop(f"{file}: there is something already")
     here = environment()
     try:
-        with Progress(TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("start")
-            result = stores.run(file, count, step=lambda what: progress.update(task, description=what))
+        with _measuring() as step:
+            found = stores.run(file, count, step=step)
     finally:
         if not keep:
             stores.remove(file)
-    tell("store", [stores.grid(result)], [], stores.notes(here, result), page)
-    if json is not None:
-        json.write_bytes(stores.as_json(here, result))
+    tell(here, {"store": ([stores.grid(found)], stores.notes(found))}, {"result": found}, json, page)
 
 
 @app.command("console")
 def of_console(
     store: Annotated[Path, typer.Option(help="A store that `python -m bench store --keep` has made.")],
-    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+    page: Page = None,
 ) -> None:
     """Measure how long the pages over a store take until their first byte."""
     if not store.exists():
         stop(f"{store}: no store there: make one with `python -m bench store --keep --file {store}`")
-    result = consoles.run(store)
-    tell("console", [consoles.grid(result)], [], consoles.notes(environment()), page)
+    here = environment()
+    tell(here, {"console": ([consoles.grid(consoles.run(store))], consoles.notes())}, {}, None, page)
 
 
 @app.command("fleet")
 def of_fleet(
     machines: Annotated[int, typer.Option(min=8, help="How many.")] = 200,
     count: Annotated[int, typer.Option("--records", min=20, help="Of each, at first.")] = 100,
-    json: Annotated[Path | None, typer.Option(help="Write the results to this file.")] = None,
-    page: Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+    json: Json = None,
+    page: Page = None,
 ) -> None:
     """Have machines with real journals send to two collectors and PostgreSQL, some of them offline, killed or cheating. Ends with
     an error if anything acknowledged was lost or doubled, or a cheat was not found."""
     here = environment()
-    with Progress(TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("start")
-        result = fleets.run(machines, count, step=lambda what: progress.update(task, description=what))
-    tell("fleet", [fleets.grid(result)], [], fleets.notes(here), page)
-    if json is not None:
-        json.write_bytes(msgspec.json.encode({"version": 1, "environment": here, "result": result}) + b"\n")
+    with _measuring() as step:
+        result = fleets.run(machines, count, step=step)
+    tell(here, {"fleet": ([fleets.grid(result)], fleets.notes())}, {"fleet": result}, json, page)
     if found := fleets.faults(result):
         stop("; ".join(found))
 
 
-def tell(name: str, overview: list[Grid], details: list[Grid], notes: list[str], page: Path | None) -> None:
-    """Prints tables and notes, the overview where a terminal stops; and writes them into a page where one is given."""
-    show([*details, *reversed(overview)], notes)
+@app.command("whatif")
+def of_whatif(
+    count: Annotated[int, typer.Option(min=100, help="Requests.")] = 20_000,
+    page: Page = None,
+) -> None:
+    """Measure how many recorded requests a second are asked again."""
+    here = environment()
+    tell(here, {"whatif": ([whatifs.grid(whatifs.run(count))], whatifs.notes())}, {}, None, page)
+
+
+def tell(here: Environment, sections: Sections, values: dict[str, Any], json: Path | None, page: Path | None) -> None:
+    """Prints tables and notes, what to look at first where a terminal stops; writes them into a file and a page, where given."""
+    for grids, notes in reversed(sections.values()):
+        show(reversed(grids), notes)
+    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    if json is not None:
+        json.write_bytes(suite.as_json(here, command, values))
     if page is not None:
         try:
-            put(page, name, [*overview, *details], notes)
+            for name, (grids, notes) in sections.items():
+                put(page, name, grids, [f"{here.line()} By `{command}`.", *notes])
         except PageError as error:
             stop(str(error))
+
+
+@contextmanager
+def _measuring() -> Iterator[Callable[[str], None]]:
+    """Shows what is being measured. A wrong answer ends the program with one line."""
+    columns = (TimeElapsedColumn(), TextColumn("{task.description}"))
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("start")
+            yield lambda what: progress.update(task, description=what)
+    except WrongAnswerError as error:
+        stop(f"a wrong answer: {error}")
+
+
+def _without_faults(found: day.Day) -> None:
+    if found.faults:
+        stop(f"wrong answers in the day: {len(found.faults)}")
 
 
 def chosen(names: list[str] | None) -> tuple[Payload, ...]:
     """Gives the payloads of these names, or all."""
     found = payloads()
-    known = [one.name for one in found]
+    _known("payload", names, [one.name for one in found])
+    return tuple(one for one in found if not names or one.name in names)
+
+
+def _ways(names: list[str] | None) -> tuple[Way, ...]:
+    found = ways_here()
+    _known("way", names, [one.name for one in found])
+    return tuple(one for one in found if not names or one.name in names)
+
+
+def _known(what: str, names: list[str] | None, known: list[str]) -> None:
     for name in names or ():
         if name not in known:
-            stop(f"no payload {name!r}; there are: {', '.join(known)}")
-    return tuple(one for one in found if not names or one.name in names)
+            stop(f"no {what} {name!r}; there are: {', '.join(known)}")
 
 
 def stop(message: str) -> NoReturn:

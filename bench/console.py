@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bench.environment import Environment
 from bench.grid import Grid
 from bench.records import BEGIN, DAYS
 from bench.store import forget
@@ -89,10 +88,9 @@ def grid(result: Result) -> Grid:
     )
 
 
-def notes(here: Environment) -> list[str]:
+def notes() -> list[str]:
     """Gives what is to be known of the table."""
     return [
-        here.line(),
         f"Until the first byte, with the look that is recorded before. At first: nothing of the file in memory. Again: the median of {_REPETITIONS}.",
     ]
 

@@ -5,11 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-import msgspec
-
-from bench.environment import Environment
 from bench.grid import Grid
-from hookgate.facts import Facts, facts_of
+from hookgate.facts import Facts
+from hookgate.facts.extract import read as facts_of
 from hookgate.hooks.decode import Read
 from hookgate.hooks.event import HookEvent, event_from
 
@@ -86,17 +84,9 @@ def grid(found: list[Reading]) -> Grid:
     return made
 
 
-def notes(here: Environment) -> list[str]:
+def notes() -> list[str]:
     """Gives what is to be known of the table."""
-    return [here.line(), f"One line: the median over {len(ONE_LINE)} everyday commands, and the slowest of them."]
-
-
-def as_json(here: Environment, found: list[Reading]) -> bytes:
-    """Gives everything; times in seconds."""
-    return (
-        msgspec.json.format(msgspec.json.encode({"version": 1, "environment": here, "readings": found}), indent=1)
-        + b"\n"
-    )
+    return [f"One line: the median over {len(ONE_LINE)} everyday commands, and the slowest of them."]
 
 
 def _reading(title: str, lines: int, commands: tuple[str, ...], seconds: float) -> Reading:

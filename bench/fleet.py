@@ -18,7 +18,6 @@ import asyncpg
 import msgspec
 import structlog
 
-from bench.environment import Environment
 from bench.grid import Grid
 from bench.records import Company
 from hookgate.audit.chain import BEGINNING, Link, linked
@@ -420,10 +419,9 @@ def grid(result: Result) -> Grid:
     return Grid(f"{result.machines} machines, two collectors, PostgreSQL", ("", "measured"), 1, [rows])
 
 
-def notes(here: Environment) -> list[str]:
+def notes() -> list[str]:
     """Gives what is to be known of the table."""
     return [
-        here.line(),
         (
             "Machines, collectors and PostgreSQL (without fsync) share these processors. One machine and one collector are killed in between; one"
             " machine rewrites its journal, one sends another's records, one floods."

@@ -38,7 +38,7 @@ class Grid:
 
 def show(grids: Iterable[Grid], notes: Iterable[str]) -> None:
     """Prints tables and the notes below them. In a file or a pipe they are as wide as they need to be."""
-    console = Console() if Console().is_terminal else Console(width=160)
+    console = Console() if Console().is_terminal else Console(width=200)
     for grid in grids:
         console.print(grid.rich())
     for note in notes:

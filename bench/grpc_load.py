@@ -13,7 +13,7 @@ from typing import Any
 import grpc.aio
 
 from bench.window import Window, WrongAnswerError
-from hookgate.pdp.channel import METHOD
+from hookgate.pdp.transport import METHOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,14 @@ async def run_h2load(program: str, target: GrpcTarget, callers: int, seconds: fl
             stderr=asyncio.subprocess.STDOUT,
         )
         told = (await process.communicate())[0].decode(errors="replace")
-        rows = [tuple(map(int, line.split()[:3])) for line in log.read_text().splitlines()] if log.exists() else []
-    if process.returncode != 0 or any(status != 200 for _, status, _ in rows):
+        return sample_of(log.read_text() if log.exists() else "", told, process.returncode or 0)
+
+
+def sample_of(log: str, told: str, returncode: int) -> H2loadSample:
+    """Reads h2load's log: for each request when it began, its status and how long it took, in microseconds. Raises
+    WrongAnswerError, with what h2load told."""
+    rows = [tuple(map(int, line.split()[:3])) for line in log.splitlines()]
+    if returncode != 0 or any(status != 200 for _, status, _ in rows):
         raise WrongAnswerError(f"h2load: {told[-500:]}")
     taken = [microseconds / 1e6 for _, _, microseconds in rows]
     last = max((start + took for start, _, took in rows), default=0)

@@ -47,7 +47,9 @@ def _write(body: dict[str, Any], room: int) -> dict[str, Any]:
 
 
 def _rows(body: dict[str, Any], room: int) -> dict[str, Any]:
-    return {**body, "tool_input": {"rows": [_ROW] * (room // (len(_encoded(_ROW)) + 1))}}
+    # A person is asked about a server that a project brings along; this one is the user's own.
+    server = {**body["mcp_server"], "source": "user"}
+    return {**body, "mcp_server": server, "tool_input": {"rows": [_ROW] * (room // (len(_encoded(_ROW)) + 1))}}
 
 
 def _result(body: dict[str, Any], room: int) -> dict[str, Any]:

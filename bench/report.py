@@ -1,21 +1,16 @@
-"""Results as tables and as JSON."""
+"""What the ways took, as tables and as values for JSON."""
 
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from bench.environment import Environment
 from bench.grid import Grid
 from bench.run import Cell, Plan, Result
 from bench.servers import Lifecycle
-from bench.ways import Sample, Way
-
-#: Raised when a field of the JSON changes its meaning.
-VERSION = 1
+from bench.variants import HOOKGATE, Variant
+from bench.ways import HTTP, HTTP_UNCUT, Kind, Sample
 
 _Figure = Callable[[Sample], float]
-_COMPARED: dict[str, _Figure] = {
+COMPARED: dict[str, _Figure] = {
     "p50": lambda sample: sample.p50_seconds,
     "p99": lambda sample: sample.p99_seconds,
     "req/s": lambda sample: sample.requests_per_second,
@@ -24,11 +19,10 @@ _SHARES: dict[str, _Figure] = {
     "server": lambda sample: sample.server_cpu_seconds,
     "PDP": lambda sample: sample.pdp_cpu_seconds,
     "client": lambda sample: sample.client_cpu_seconds,
+    "shipper": lambda sample: sample.shipper_cpu_seconds,
 }
-#: Ways whose server is another one than the PDP.
-_SERVERS = (Way.HOOKGATE, Way.NO_JOURNAL, Way.FLOOR)
 _LIFE: tuple[tuple[str, Callable[[Lifecycle], float]], ...] = (
-    ("From the command to ready, the PDP being up", lambda one: one.start_seconds),
+    ("From the command to ready, the PDP being up, with the process that ships records", lambda one: one.start_seconds),
     ("From SIGTERM to the end", lambda one: one.stop_seconds),
     ("The same with 16 idle connections", lambda one: one.stop_with_connections_seconds),
 )
@@ -36,8 +30,12 @@ _LIFE: tuple[tuple[str, Callable[[Lifecycle], float]], ...] = (
 
 def overview(plan: Plan, result: Result) -> list[Grid]:
     """Gives the tables to look at first."""
-    whole = {Way.HTTP, Way.HOOKGATE} <= set(plan.ways)
-    return [*([_summary(plan, result)] if whole else []), _memory(result)]
+    everywhere = [way.variant for way in plan.ways if way.variant and way.everywhere and HTTP in plan.ways]
+    rooms, memory = _rooms(plan, result), _memory(result)
+    return [
+        *(_summary(plan, result, one) for one in everywhere),
+        *(grid for grid in (rooms, memory) if any(grid.groups)),
+    ]
 
 
 def details(plan: Plan, result: Result) -> list[Grid]:
@@ -45,81 +43,69 @@ def details(plan: Plan, result: Result) -> list[Grid]:
     return [_details(p.title, [cell for cell in result.cells if cell.payload == p.name]) for p in plan.payloads]
 
 
-def notes(environment: Environment, plan: Plan, result: Result) -> list[str]:
+def notes(plan: Plan, result: Result) -> list[str]:
     """Gives what is to be known of the tables."""
     lives = [f"{title}: {', '.join(f'{key(one):.2f}' for one in result.lifecycles)} s." for title, key in _LIFE]
     how = (
         f"Each way had {plan.repetitions} x {plan.seconds:g} s, in turn with the others; figures are medians. x HTTP: against the "
         "PDP's own HTTP API, the median of the ratios within each turn. Every answer was checked."
     )
-    return [environment.line(), how, *_journal(plan, result), *(lives if result.lifecycles else [])]
+    return [how, *(lives if result.lifecycles else [])]
 
 
-def _journal(plan: Plan, result: Result) -> list[str]:
-    """Gives what the journal adds to the median, at one caller: of a turn with it against the turn without it."""
-    found = [
-        f"{payload.title} {100 * (whole.against(without, _COMPARED['p50']) - 1):+.0f} %"
-        for payload in plan.payloads
-        if (whole := _find(result, payload.name, 1, Way.HOOKGATE))
-        and (without := _find(result, payload.name, 1, Way.NO_JOURNAL))
-    ]
-    return [f"What the journal adds to the median at one caller: {', '.join(found)}."] if found else []
-
-
-def as_json(environment: Environment, plan: Plan, result: Result) -> bytes:
-    """Gives everything, also each repetition. Times in seconds, sizes in bytes."""
-    found: dict[str, Any] = {
-        "version": VERSION,
-        "environment": environment,
+def as_values(plan: Plan, result: Result) -> dict[str, Any]:
+    """Gives everything for JSON, also each repetition. Times in seconds, sizes in bytes."""
+    return {
         "seconds": plan.seconds,
         "repetitions": plan.repetitions,
         "payloads": [{"name": p.name, "title": p.title, "body_bytes": len(p.body)} for p in plan.payloads],
-        "cells": [_cell(cell, _find(result, cell.payload, cell.callers, Way.HTTP)) for cell in result.cells],
+        "cells": [_cell(cell, result.find(cell.payload, cell.callers, HTTP)) for cell in result.cells],
         "memory": result.memory,
         "lifecycles": result.lifecycles,
     }
-    return msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
 
 
 def _cell(cell: Cell, base: Cell | None) -> dict[str, Any]:
     return {
         "payload": cell.payload,
         "callers": cell.callers,
-        "way": cell.way.value,
-        "p50_seconds": cell.middle(_COMPARED["p50"]),
-        "p99_seconds": cell.middle(_COMPARED["p99"]),
-        "requests_per_second": cell.middle(_COMPARED["req/s"]),
+        "way": cell.way.name,
+        "p50_seconds": cell.middle(COMPARED["p50"]),
+        "p99_seconds": cell.middle(COMPARED["p99"]),
+        "requests_per_second": cell.middle(COMPARED["req/s"]),
         "server_cpu_seconds": cell.share(_SHARES["server"]),
         "pdp_cpu_seconds": cell.share(_SHARES["PDP"]),
         "client_cpu_seconds": cell.share(_SHARES["client"]),
-        "against_http": {name: cell.against(base, figure) for name, figure in _COMPARED.items()} if base else {},
+        "shipper_cpu_seconds": cell.share(_SHARES["shipper"]),
+        "against_http": {name: cell.against(base, figure) for name, figure in COMPARED.items()} if base else {},
         "samples": cell.samples,
     }
 
 
 def _details(title: str, cells: list[Cell]) -> Grid:
     columns = ["callers", "way", "p50 µs", "p99 µs", "req/s"]
-    columns += [f"{name} x HTTP" for name in _COMPARED] + [f"CPU µs {name}" for name in _SHARES]
+    columns += [f"{name} x HTTP" for name in COMPARED] + [f"CPU µs {name}" for name in _SHARES]
     grid = Grid(title, tuple(columns), labels=2)
     for callers in dict.fromkeys(cell.callers for cell in cells):
         group = [cell for cell in cells if cell.callers == callers]
-        base = next((cell for cell in group if cell.way is Way.HTTP), None)
+        base = next((cell for cell in group if cell.way == HTTP), None)
         grid.groups.append([_row(cell, base) for cell in group])
     return grid
 
 
 def _row(cell: Cell, base: Cell | None) -> tuple[str, ...]:
-    ratios = [f"{cell.against(base, figure):.2f}" if base else "" for figure in _COMPARED.values()]
+    ratios = [f"{cell.against(base, figure):.2f}" if base else "" for figure in COMPARED.values()]
     shares = [_microseconds(cell.share(figure)) for figure in _SHARES.values()]
     return (
         str(cell.callers),
         cell.way.label,
-        _microseconds(cell.middle(_COMPARED["p50"])),
-        _microseconds(cell.middle(_COMPARED["p99"])),
-        f"{cell.middle(_COMPARED['req/s']):,.0f}",
+        _microseconds(cell.middle(COMPARED["p50"])),
+        _microseconds(cell.middle(COMPARED["p99"])),
+        f"{cell.middle(COMPARED['req/s']):,.0f}",
         *ratios,
-        shares[0] if cell.way in _SERVERS else "",
-        *shares[1:],
+        shares[0] if cell.way.kind in (Kind.HOOKGATE, Kind.FLOOR) else "",
+        *shares[1:-1],
+        shares[-1] if cell.way.variant and cell.way.variant.ships else "",
     )
 
 
@@ -139,26 +125,60 @@ def _memory(result: Result) -> Grid:
     return grid
 
 
-def _summary(plan: Plan, result: Result) -> Grid:
-    columns = [f"{name} at {callers}" for callers in plan.callers for name in _COMPARED]
-    grid = Grid("Hookgate x HTTP: against the PDP's own HTTP API, by callers", ("payload", *columns))
+def _summary(plan: Plan, result: Result, variant: Variant) -> Grid:
+    columns = [f"{name} at {callers}" for callers in plan.callers for name in COMPARED]
+    label = HOOKGATE.label if variant is HOOKGATE else f"{HOOKGATE.label}, {variant.label}"
+    grid = Grid(f"{label} x HTTP: against the PDP's own HTTP API, by callers", ("payload", *columns))
     rows: list[tuple[str, ...]] = []
     for payload in plan.payloads:
-        for way, addition in ((Way.HTTP, ""), (Way.HTTP_UNCUT, ": uncut")):
+        for way, addition in ((HTTP, ""), (HTTP_UNCUT, ": uncut")):
             pairs = [
-                (_find(result, payload.name, callers, Way.HOOKGATE), _find(result, payload.name, callers, way))
+                (result.find(payload.name, callers, variant), result.find(payload.name, callers, way))
                 for callers in plan.callers
             ]
-            row = [f"{mine.against(its, key):.2f}" for mine, its in pairs if mine and its for key in _COMPARED.values()]
+            row = [f"{mine.against(its, key):.2f}" for mine, its in pairs if mine and its for key in COMPARED.values()]
             if row:
                 rows.append((payload.title + addition, *row))
     grid.groups.append(rows)
     return grid
 
 
-def _find(result: Result, payload: str, callers: int, way: Way) -> Cell | None:
-    found = (cell for cell in result.cells if (cell.payload, cell.callers, cell.way) == (payload, callers, way))
-    return next(found, None)
+def _rooms(plan: Plan, result: Result) -> Grid:
+    """What changes when one thing does, against Hookgate as it ships, in the same turns."""
+    columns = (
+        "payload",
+        "callers",
+        "Hookgate",
+        "p50 x",
+        "req/s x",
+        "p50, µs more",
+        "its CPU, µs more",
+        "shipper's CPU, µs",
+    )
+    grid = Grid("What a choice or a room costs: against Hookgate as it ships", columns, labels=3)
+    for payload in plan.payloads:
+        for callers in plan.callers:
+            base = result.find(payload.name, callers, HOOKGATE)
+            changed = [cell for cell in result.at(payload.name, callers) if cell.way.variant not in (None, HOOKGATE)]
+            if base and changed:
+                grid.groups.append([_change(payload.title, cell, base) for cell in changed])
+    return grid
+
+
+def _change(title: str, cell: Cell, base: Cell) -> tuple[str, ...]:
+    variant = cell.way.variant
+    more = cell.more(base, COMPARED["p50"])
+    cpu = cell.share(_SHARES["server"]) - base.share(_SHARES["server"])
+    return (
+        title,
+        str(cell.callers),
+        cell.way.label,
+        f"{cell.against(base, COMPARED['p50']):.2f}",
+        f"{cell.against(base, COMPARED['req/s']):.2f}",
+        f"{more * 1e6:+,.0f}",
+        f"{cpu * 1e6:+,.0f}",
+        _microseconds(cell.share(_SHARES["shipper"])) if variant and variant.ships else "",
+    )
 
 
 def _microseconds(seconds: float) -> str:

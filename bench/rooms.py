@@ -13,7 +13,6 @@ import msgspec
 import uvloop
 from multidict import CIMultiDict
 
-from bench.environment import Environment
 from bench.grid import Grid
 from bench.payloads import HEADERS, Payload
 from bench.question import config_for, reader_for
@@ -26,7 +25,7 @@ from hookgate.audit.scribe import Scribe
 from hookgate.case import Case, record_of
 from hookgate.config import Config
 from hookgate.exchange import HookRequest
-from hookgate.facts import facts_of
+from hookgate.facts.extract import read as facts_of
 from hookgate.gate import Gate
 from hookgate.hooks.answer import render
 from hookgate.hooks.event import event_from
@@ -42,6 +41,7 @@ from hookgate.pdp.decision import Decision
 from hookgate.pdp.question import question_for
 from hookgate.pdp.request import Question, encode
 from hookgate.pdp.response import decode
+from hookgate.pdp.transport import Channel, channel_for
 from hookgate.telemetry.log import make_logger
 from hookgate.telemetry.metrics import Metrics
 from hookgate.telemetry.tally import Tally
@@ -49,6 +49,8 @@ from hookgate.telemetry.tally import Tally
 Step = Callable[[], object] | Callable[[], Awaitable[object]]
 
 _BATCHES = 15
+#: The last step: all that Hookgate does itself.
+WHOLE = "the gate, without the PDP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +85,18 @@ async def costs(payload: Payload, address: str, *, seconds: float) -> list[Cost]
         config = config_for(address)
         journal = Journal(Path(directory))
         journal.open()
-        transport = GrpcTransport(config.pdp)
+        transport, reference = channel_for(config.pdp), GrpcTransport(config.pdp)
         try:
-            steps = await _steps(payload, config, transport, journal)
+            steps = await _steps(payload, config, (transport, reference), journal)
             return [await _timed(name, step, seconds) for name, step in steps]
         finally:
             await transport.close()
+            await reference.close()
             await journal.close(timeout_seconds=5.0)
 
 
 async def _steps(
-    payload: Payload, config: Config, transport: GrpcTransport, journal: Journal
+    payload: Payload, config: Config, channels: tuple[Channel, Channel], journal: Journal
 ) -> list[tuple[str, Step]]:
     headers = CIMultiDict(HEADERS)
     reader = reader_for(config)
@@ -116,6 +119,7 @@ async def _steps(
 
     question = ask()
     request = encode(question)
+    transport, reference = channels
     response = await transport(request, 5.0)
     decision = decode(response, question, 0.001)
     verdict = verdict_of(decision, event.spec)
@@ -160,7 +164,8 @@ async def _steps(
         ("facts", lambda: facts_of(event)),
         ("question", ask),
         ("question to protobuf", lambda: encode(question)),
-        ("the PDP, asked by grpc.aio", lambda: transport(request, 60.0)),
+        ("the PDP, asked over http2", lambda: transport(request, 60.0)),
+        ("the same by grpcio", lambda: reference(request, 60.0)),
         ("response to decision", lambda: decode(response, question, 0.001)),
         ("verdict", lambda: verdict_of(decision, event.spec)),
         ("answer", lambda: render(verdict, event.spec, decision_id)),
@@ -170,7 +175,7 @@ async def _steps(
         ("record to a line, redacted", lambda: scribe.decision(record)),
         ("journal, until written", lambda: journal.append(line)),
         ("metrics and log", lambda: tally.decided(written)),
-        ("the gate, without the PDP", decide),
+        (WHOLE, decide),
     ]
 
 
@@ -182,19 +187,9 @@ def grid(found: dict[str, list[Cost]]) -> Grid:
     return made
 
 
-def notes(here: Environment) -> list[str]:
+def notes() -> list[str]:
     """Gives what is to be known of the table."""
-    return [
-        here.line(),
-        "Medians. In brackets: this process's own processor time, where it is not what was waited for.",
-    ]
-
-
-def as_json(here: Environment, found: dict[str, list[Cost]]) -> bytes:
-    """Gives everything; times in seconds."""
-    return (
-        msgspec.json.format(msgspec.json.encode({"version": 1, "environment": here, "costs": found}), indent=1) + b"\n"
-    )
+    return ["Medians. In brackets: this process's own processor time, where it is not what was waited for."]
 
 
 def _figure(cost: Cost) -> str:

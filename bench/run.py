@@ -1,6 +1,7 @@
 """One benchmark: for each payload and number of callers, all ways in turn, over and over; so that what else goes on on the
 machine meets all of them alike, and ratios within a repetition mean something."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
@@ -11,13 +12,15 @@ from bench.payloads import Payload
 from bench.question import asked
 from bench.servers import BenchService, Lifecycle, Servers, lifecycle, servers
 from bench.usage import Memory, memory
-from bench.ways import Sample, Way, measure, ways_for
+from bench.variants import HOOKGATE, Variant
+from bench.ways import MOST_TELLING, Sample, Way, measure, ways_for
 from bench.window import WrongAnswerError
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured, and how long: `seconds` for each way in each repetition."""
+    """What is measured, and how long: `seconds` for each way in each repetition. `whole`: every way with all payloads and
+    callers, also those that tell little there."""
 
     payloads: tuple[Payload, ...]
     callers: tuple[int, ...]
@@ -25,11 +28,19 @@ class Plan:
     seconds: float
     repetitions: int
     restarts: int
+    whole: bool = False
 
     @property
-    def cells(self) -> int:
-        """How many measurements that makes at the most."""
-        return len(self.payloads) * len(self.callers) * len(self.ways) * self.repetitions
+    def measurements(self) -> int:
+        """How many that makes at the most."""
+        cells = sum(len(self.ways_at(payload, callers)) for payload in self.payloads for callers in self.callers)
+        return cells * self.repetitions
+
+    def ways_at(self, payload: Payload, callers: int) -> tuple[Way, ...]:
+        """Gives the ways that are measured with this payload and so many callers."""
+        payloads, numbers = MOST_TELLING
+        telling = self.whole or (payload.name in payloads and callers in numbers)
+        return tuple(way for way in self.ways if telling or way.everywhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,10 @@ class Cell:
         """Gives the median of the ratios within each repetition."""
         return median(key(mine) / key(its) for mine, its in zip(self.samples, base.samples, strict=True))
 
+    def more(self, base: "Cell", key: Callable[[Sample], float]) -> float:
+        """Gives the median of the differences within each repetition."""
+        return median(key(mine) - key(its) for mine, its in zip(self.samples, base.samples, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryMark:
@@ -71,31 +86,41 @@ class Result:
     memory: tuple[MemoryMark, ...]
     lifecycles: tuple[Lifecycle, ...]
 
+    def at(self, payload: str, callers: int) -> tuple[Cell, ...]:
+        """Gives the cells of one payload and number of callers."""
+        return tuple(cell for cell in self.cells if (cell.payload, cell.callers) == (payload, callers))
+
+    def find(self, payload: str, callers: int, way: Way | Variant) -> Cell | None:
+        """Gives the cell of a way, or of the way to a Hookgate, by name; None if it was not measured."""
+        return next((cell for cell in self.at(payload, callers) if cell.way.name == way.name), None)
+
 
 def run(plan: Plan, *, step: Callable[[str], None]) -> Result:
     """Runs the plan; `step` is told what comes next. Raises WrongAnswerError."""
-    with servers() as running:
+    with servers(way.variant for way in plan.ways if way.variant) as running:
         marks = [_mark("start", running)]
         cells: list[Cell] = []
-        sent: dict[Way, int] = dict.fromkeys(Way, 0)
+        sent: Counter[str] = Counter()
         for payload in plan.payloads:
             question = asked(payload)
-            ways = ways_for(question, plan.ways)
             for callers in plan.callers:
+                ways = ways_for(question, plan.ways_at(payload, callers))
                 samples: dict[Way, list[Sample]] = {way: [] for way in ways}
                 for way in _turns(ways, plan.repetitions):
                     step(f"{payload.title}, callers: {callers}, {way.label}")
                     sample = uvloop.run(measure(way, payload, question, callers, running, seconds=plan.seconds))
                     samples[way].append(sample)
-                    sent[way] += sample.sent
+                    sent[way.name] += sample.sent
                 cells += [Cell(payload.name, callers, way, tuple(found)) for way, found in samples.items()]
             marks.append(_mark(payload.title, running))
-        _check_counts(running.hookgate, sent[Way.HOOKGATE])
-        _check_counts(running.without_journal, sent[Way.NO_JOURNAL])
-        _check_records(running.hookgate, sent[Way.HOOKGATE])
+        for name, service in running.hookgates.items():
+            _check_counts(service, sent[name])
+            _check_transport(service)
+            if service.variant.without != "journal":
+                _check_records(service, sent[name])
         step("start and stop")
         lifecycles = tuple(lifecycle(running.pdp.address) for _ in range(plan.restarts))
-    return Result(tuple(cells), tuple(marks), lifecycles)
+    return Result(tuple(cells), tuple(mark for mark in marks if mark), lifecycles)
 
 
 def _turns(ways: tuple[Way, ...], repetitions: int) -> Iterator[Way]:
@@ -105,14 +130,22 @@ def _turns(ways: tuple[Way, ...], repetitions: int) -> Iterator[Way]:
         yield from ways[shift:] + ways[:shift]
 
 
-def _mark(after: str, running: Servers) -> MemoryMark:
-    return MemoryMark(after, memory(running.hookgate.pid), memory(running.pdp.pid))
+def _mark(after: str, running: Servers) -> MemoryMark | None:
+    hookgate = running.hookgates.get(HOOKGATE.name)
+    return MemoryMark(after, memory(hookgate.pid), memory(running.pdp.pid)) if hookgate else None
 
 
 def _check_counts(service: BenchService, sent: int) -> None:
     """`{}` is also what an error can be answered with: only Hookgate's own count tells that the policy allowed each call."""
     if service.allowed() != sent:
-        raise WrongAnswerError(f"{sent} requests were sent, Hookgate says it allowed {service.allowed()}")
+        label, allowed = service.variant.label, service.allowed()
+        raise WrongAnswerError(f"{label}: {sent} requests were sent, Hookgate says it allowed {allowed}")
+
+
+def _check_transport(service: BenchService) -> None:
+    """One that fell back would be measured under another's name."""
+    if service.metric("hookgate_pdp_transport_fallbacks_total"):
+        raise WrongAnswerError(f"{service.variant.label}: its transport fell back to grpcio: {service.log()[-500:]}")
 
 
 def _check_records(service: BenchService, sent: int) -> None:
@@ -121,4 +154,4 @@ def _check_records(service: BenchService, sent: int) -> None:
         with segment.open("rb") as file:
             written += sum(b'"type":"decision"' in line for line in file)
     if written != sent:
-        raise WrongAnswerError(f"{sent} requests were sent, and {written} records written")
+        raise WrongAnswerError(f"{service.variant.label}: {sent} requests were sent, and {written} records written")

@@ -1,16 +1,22 @@
-"""The processes that are measured, started and stopped: the PDP, Hookgate (whole, and without its journal), the floor."""
+"""The processes that are measured, started and stopped: the PDP, Hookgates, the floor."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from bench.payloads import HEADERS
+from bench.usage import children
+from bench.variants import SHIPPED, Issuer, Variant
 from tests.support.pdp import Pdp
-from tests.support.service import ROOT, ServiceProcess
+from tests.support.service import ROOT, ServiceProcess, merged
 from tests.support.wait import free_port, until
 
 #: As `hookgate dev` starts the PDP: more memory for less time in the garbage collector. GOGC in the environment goes before it.
@@ -27,15 +33,26 @@ class BenchPdp(Pdp):
 
 
 class BenchService(ServiceProcess):
-    """`hookgate serve` with what ships as defaults, but for two settings: a deadline that no amount of load on a small machine
-    reaches, so that waiting shows as time and not as refusals, and a journal in a directory of its own."""
+    """`hookgate serve` with what ships as defaults, but for a deadline that no amount of load on a small machine reaches, so that
+    waiting shows as time and not as refusals; a journal in a directory of its own; and what a variant sets."""
 
-    def __init__(self, pdp_address: str, *, without_journal: bool = False) -> None:
+    def __init__(self, pdp_address: str, variant: Variant) -> None:
+        settings: dict[str, Any] = {
+            "server": {"linger_seconds": 1.0, "grace_seconds": 61.0},
+            "decision": {"deadline_seconds": 60.0},
+        }
         super().__init__(
             pdp_address,
-            {"server": {"linger_seconds": 1.0, "grace_seconds": 61.0}, "decision": {"deadline_seconds": 60.0}},
-            program=(str(ROOT / "bench" / "without.py"), "journal") if without_journal else ("-m", "hookgate"),
+            merged(settings, variant.settings),
+            program=(str(ROOT / "bench" / "without.py"), variant.without) if variant.without else ("-m", "hookgate"),
         )
+        self.headers = HEADERS
+        if variant.token:
+            issuer, keys = Issuer(), self.directory / "jwks.json"
+            keys.write_text(json.dumps(issuer.keys))
+            self.settings = merged(self.settings, issuer.settings(str(keys)))
+            self.headers = {"Content-Type": "application/json", "Authorization": f"Bearer {issuer.token}"}
+        self.variant = variant
 
     @property
     def pid(self) -> int:
@@ -43,9 +60,20 @@ class BenchService(ServiceProcess):
         assert self.process is not None
         return self.process.pid
 
+    @property
+    def shipper(self) -> int:
+        """The process id of the one that ships its records; 0 where none does."""
+        found = children(self.pid) if self.variant.ships else ()
+        return found[0] if found else 0
+
     def allowed(self) -> int:
         """How many requests it says it has allowed."""
         return int(self.metric("hookgate_decisions_total", outcome="allow"))
+
+    def shipped(self) -> bool:
+        """Whether all records are shipped, as it was told last (each second)."""
+        decided, delivered = self.metric("hookgate_decisions_total"), self.metric("hookgate_ship_shipped_total")
+        return delivered >= decided and not self.metric("hookgate_ship_lag_records")
 
 
 class Floor:
@@ -74,24 +102,23 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """All that runs during a benchmark."""
+    """All that runs during a benchmark; Hookgates by the names of their variants."""
 
     pdp: BenchPdp
-    hookgate: BenchService
-    without_journal: BenchService
+    hookgates: dict[str, BenchService]
     floor: Floor
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
+def servers(wanted: Iterable[Variant]) -> Iterator[Servers]:
     """Starts everything, and ends it."""
     with pdp() as running:
-        made = [BenchService(running.address), BenchService(running.address, without_journal=True)]
+        made = [BenchService(running.address, variant) for variant in wanted]
         floor = Floor()
         try:
-            for service in made:
-                service.start()
-            yield Servers(running, made[0], made[1], floor)
+            with ThreadPoolExecutor(2) as starting:
+                list(starting.map(BenchService.start, made))
+            yield Servers(running, {one.variant.name: one for one in made}, floor)
         finally:
             floor.stop()
             for service in made:
@@ -121,11 +148,11 @@ class Lifecycle:
 
 
 def lifecycle(pdp_address: str, *, connections: int = 16) -> Lifecycle:
-    """Starts and stops Hookgate twice, the PDP being up."""
+    """Starts and stops Hookgate twice, with all that ships, the PDP being up."""
     stops: list[float] = []
     starts: list[float] = []
     for idle in (0, connections):
-        service = BenchService(pdp_address)
+        service = BenchService(pdp_address, SHIPPED)
         held: list[socket.socket] = []
         try:
             begun = time.perf_counter()

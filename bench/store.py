@@ -15,9 +15,6 @@ from multiprocessing.pool import AsyncResult
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from bench.environment import Environment
 from bench.grid import Grid
 from bench.records import BEGIN, DAYS, Company, shipments
 from hookgate.audit.chain import Link
@@ -106,10 +103,9 @@ def grid(result: Result) -> Grid:
     return Grid(f"SQLite, {result.records:,} records", columns, 2, [rows])
 
 
-def notes(here: Environment, result: Result) -> list[str]:
+def notes(result: Result) -> list[str]:
     """Gives what is to be known of the table."""
     return [
-        here.line(),
         (
             f"{result.records:,} records of {Company().users} users and {DAYS} days take {result.size_bytes / 1e9:.2f} GB,"
             f" {result.size_bytes / result.records:,.0f} bytes a record with all indexes. The sink stores"
@@ -118,14 +114,6 @@ def notes(here: Environment, result: Result) -> list[str]:
         ),
         f"At first: nothing of the file in memory. Again: the median of up to {_REPETITIONS}. Both with opening the store.",
     ]
-
-
-def as_json(here: Environment, result: Result) -> bytes:
-    """Gives everything; times in seconds."""
-    return (
-        msgspec.json.format(msgspec.json.encode({"version": 1, "environment": here, "result": result}), indent=1)
-        + b"\n"
-    )
 
 
 def _fill(

@@ -79,6 +79,7 @@ class Gate:
         self._kinds_with_policy: set[tuple[str, str]] = set()
         self._limits: set[asyncio.Timeout] = set()
         self._under_way: set[str] = set()
+        metrics.in_flight.set_function(self._under_way.__len__)
         self._slots = Slots(config.decision)
         self._recorder = Recorder(
             config.audit,
@@ -131,7 +132,6 @@ class Gate:
         peer, origin = request.connection.peer, self._recorder.origin
         case = Case(id=uuid7(), remote=request.remote, body_bytes=len(request.body), peer=peer, origin=origin)
         self._under_way.add(case.id)
-        self._metrics.in_flight.set(self.in_flight)
         try:
             with self._spans.decision(request.headers, request.started):
                 intended = await self._intended(case, request)
@@ -140,7 +140,6 @@ class Gate:
             return Reply(sent.encode(), case.id, about(case) if ASKING in request.headers else {})
         finally:
             self._under_way.discard(case.id)
-            self._metrics.in_flight.set(self.in_flight)
 
     async def _intended(self, case: Case, request: HookRequest) -> Answer:
         """Gives what is to be answered in enforcing mode; every failure is an error of some kind."""
@@ -193,6 +192,8 @@ class Gate:
                 raise GateError(ErrorKind.CANARY_WRONG, "; ".join(self._canary.findings.faults))
             case.waiting_for = ErrorKind.PDP_TIMEOUT
             deadline = self.time_to_decide(request.received)
+            # Runs in the loop's next turn, when the question is on its way.
+            asyncio.get_running_loop().call_soon(self._recorder.meanwhile, case, request)
             decision = await self._ask(case, event, principal, scope, deadline)
             if decision.no_match:
                 case.verdict, answer = self._no_match(case, event, scope)
@@ -296,19 +297,28 @@ class Gate:
         self._metrics.journal_seconds.observe(time.perf_counter() - begun)
         if fault:
             sent = self._unrecorded(case, fault, sent, is_counted=is_counted)
+        shown: Record | None = None
         try:
-            if fault or record is None:
-                record = self._recorder.shown(case, intended, sent)
-            self._tally.decided(record)
-            self._spans.decided(record)
-            self._observe(record)
-        except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil an answer)
+            shown = self._recorder.shown(case, intended, sent) if fault or record is None else record
+            self._spans.decided(shown)
+        except Exception as error:  # noqa: BLE001 (no span may spoil an answer)
+            self._log.error("internal", decision_id=case.id, exc_info=error)
+        # Runs in the loop's next turn, when the answer is on its way, and before anything that comes in after it.
+        loop.call_soon(self._told, case, sent, shown)
+        return sent
+
+    def _told(self, case: Case, sent: Answer, record: Record | None) -> None:
+        """Counts, logs and remembers what was decided."""
+        try:
+            if record is not None:
+                self._tally.decided(record)
+                self._observe(record)
+        except Exception as error:  # noqa: BLE001 (neither a metric nor a screen may spoil what follows)
             self._log.error("internal", decision_id=case.id, exc_info=error)
         try:
             self._recorder.reconcile(case, sent, record.tool if record is not None else "")
         except Exception as error:  # noqa: BLE001 (likewise)
             self._log.error("internal", decision_id=case.id, exc_info=error)
-        return sent
 
     def _unrecorded(self, case: Case, fault: str, sent: Answer, *, is_counted: bool) -> Answer:
         """Gives what is answered without a record. One that may land yet is followed by what was really answered; one that

@@ -18,6 +18,7 @@ from hookgate.case import Case, record_of
 from hookgate.config.audit import Audit
 from hookgate.exchange import HookRequest, Trail
 from hookgate.hooks.answer import Answer
+from hookgate.hooks.decode import SMALL_BYTES
 from hookgate.hooks.opinion import Opinion
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
 from hookgate.ids import uuid7
@@ -65,6 +66,15 @@ class Recorder:
         if case.event is not None:
             case.response = response_in(request.body, case.event, response)
             case.response_digested = self._begun(Purpose.RESPONSE, case.response)
+
+    def meanwhile(self, case: Case, request: HookRequest) -> None:
+        """Makes what does not hang on the answer, while the PDP is asked. What fails here is made again with the record."""
+        event = case.event
+        if event is None or len(request.body) > SMALL_BYTES or case.sums.body_digest:
+            return
+        with contextlib.suppress(Exception):
+            body_digest = self._digests.of(Purpose.BODY, request.body)
+            case.sums = sums_of(event, self._digests, body_digest=body_digest, response=case.response)
 
     async def line(
         self, case: Case, request: HookRequest, intended: Answer, sent: Answer, deadline: float
@@ -136,14 +146,16 @@ class Recorder:
             case.sums = Sums(body_digest=body_digest)
         else:
             changes = verdict is not None and sent.opinion in (Opinion.ALLOW, Opinion.ASK)
-            case.sums = sums_of(
-                event,
-                self._digests,
-                body_digest=body_digest,
-                response=case.response,
-                response_digest=case.sums.response_digest,
-                changed=verdict.updated_input if verdict is not None and changes else None,
-            )
+            changed = verdict.updated_input if verdict is not None and changes else None
+            if changed is not None or not case.sums.is_whole:
+                case.sums = sums_of(
+                    event,
+                    self._digests,
+                    body_digest=body_digest,
+                    response=case.response,
+                    response_digest=case.sums.response_digest,
+                    changed=changed,
+                )
         return self._scribe.decision(record_of(case, intended, sent))
 
     def _begun(self, purpose: Purpose, content: bytes | bytearray | memoryview) -> asyncio.Future[str] | None:

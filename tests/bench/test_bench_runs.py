@@ -10,18 +10,20 @@ import pytest
 
 from bench.grid import Grid, PageError, put
 from bench.payloads import payloads
+from bench.ways import ways_here
 from bench.window import Window
+from hookgate.recorded import recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _bench(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs `python -m bench` in the checkout."""
     paths = os.pathsep.join([str(ROOT / "proxy"), str(ROOT)])
     return subprocess.run(
         [sys.executable, "-m", "bench", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "140"},
+        env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", **variables},
         capture_output=True,
         text=True,
         timeout=120,
@@ -29,31 +31,59 @@ def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_short_benchmark_finishes_and_shows_each_payload_and_each_way(cerbos: Path, tmp_path: Path) -> None:
+def test_the_ways_are_measured_each_for_each_payload_and_told(cerbos: Path, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
-    done = _bench("--short", "--seconds", "0.03", "--json", str(results))
+    payloads_asked = ("--payload", "bash", "--payload", "result-2m")
+    done = _bench("ways", "--quick", "--seconds", "0.02", *payloads_asked, "--callers", "1", "--json", str(results))
     assert done.returncode == 0, done.stderr
-    for payload in payloads():
-        assert payload.title in done.stdout
     for shown in (
-        "PDP, HTTP",
-        "PDP, gRPC, grpcio",
-        "Hookgate",
-        "without its journal",
-        "aiohttp alone",
+        "Bash call, 0.5 KB",
+        "PostToolUse, 2 MB of result: uncut",
+        "What a choice or a room costs",
         "Memory, MB",
-        "Facts of a command line",
     ):
         assert shown in done.stdout
     assert "From the command to ready" in done.stdout
-    assert "What the journal adds to the median at one caller: Bash call, 0.5 KB " in " ".join(done.stdout.split())
+    assert "Goals met: Hookgate " in done.stdout
     found = json.loads(results.read_text())
-    assert {cell["payload"] for cell in found["cells"]} == {payload.name for payload in payloads()}
-    assert all(
-        sample["counted"] > 0 and sample["p50_seconds"] > 0 for cell in found["cells"] for sample in cell["samples"]
-    )
-    hookgate = [cell for cell in found["cells"] if cell["way"] == "hookgate"]
-    assert all(set(cell["against_http"]) == {"p50", "p99", "req/s"} for cell in hookgate)
+    cells = found["ways"]["cells"]
+    assert {cell["way"] for cell in cells} == {way.name for way in ways_here()}
+    assert all(sample["counted"] > 0 and sample["p50_seconds"] > 0 for cell in cells for sample in cell["samples"])
+    assert all(set(cell["against_http"]) == {"p50", "p99", "req/s"} for cell in cells)
+    (shipped,) = [cell for cell in cells if cell["way"] == "shipped" and cell["payload"] == "bash"]
+    (floor,) = [cell for cell in cells if cell["way"] == "floor" and cell["payload"] == "bash"]
+    if sys.platform == "linux":
+        assert shipped["shipper_cpu_seconds"] > 0
+        assert 0 < floor["server_cpu_seconds"] < shipped["server_cpu_seconds"]
+    assert {goal["subject"] for goal in found["goals"]} >= {"Bash call, 0.5 KB: p50 at 1", "From the command to ready"}
+
+
+def test_a_day_of_agents_is_told_and_each_answer_has_its_record(cerbos: Path, tmp_path: Path) -> None:
+    results, page = tmp_path / "results.json", tmp_path / "page.md"
+    page.write_text("<!-- day: begin -->\n<!-- day: end -->\n")
+    done = _bench("day", "--minutes", "0.04", "--agents", "40", "--json", str(results), "--page", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    day = json.loads(results.read_text())["day"]
+    assert day["answers"] > 10
+    assert day["answers"] == day["records"] == sum(one["answers"] for one in day["slices"])
+    assert day["faults"] == []
+    assert sum(day["outcomes"].values()) == day["answers"] + len(recorded())
+    assert {"allow", "deny"} <= set(day["outcomes"])
+    assert "error" not in day["outcomes"]
+    assert all(one["sizes"]["journal_bytes"] > 0 for one in day["slices"])
+    assert "40 agents replayed the recorded requests for 0.04 minutes" in page.read_text()
+    assert "By `python -m bench day --minutes 0.04 --agents 40" in page.read_text()
+
+
+def test_hooks_are_compared_by_themselves_where_there_is_no_client(cerbos: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    done = _bench("call", "--calls", "2", "--rounds", "1", "--json", str(results), HOOKGATE_CLIENT="no")
+    assert done.returncode == 0, done.stderr
+    assert "HOOKGATE_CLIENT=no: the client was left out" in done.stdout
+    waited = {one["hook"]: one for one in json.loads(results.read_text())["call"]["waited"]}
+    assert {"none", "http", "shell", "python"} <= set(waited)
+    assert [len(one["alone_seconds"]) for name, one in waited.items() if name != "none"] == [2] * (len(waited) - 1)
+    assert all(one["call_seconds"] == [] for one in waited.values())
 
 
 def test_the_rooms_are_measured_and_written_into_a_page(cerbos: Path, tmp_path: Path) -> None:
@@ -66,7 +96,7 @@ def test_the_rooms_are_measured_and_written_into_a_page(cerbos: Path, tmp_path: 
     assert written.endswith(" |\n<!-- rooms: end -->\nafter\n")
     assert "| step | Bash call, 0.5 KB |\n| --- | ---: |\n| decision id | " in written
     assert "old" not in written
-    costs = json.loads(results.read_text())["costs"]["Bash call, 0.5 KB"]
+    costs = json.loads(results.read_text())["rooms"]["Bash call, 0.5 KB"]
     assert {"bytes to JSON values", "question to protobuf", "journal, until written"} <= {
         cost["step"] for cost in costs
     }
@@ -78,17 +108,18 @@ def test_a_wrong_answer_ends_a_benchmark_with_one_line_that_says_which(
 ) -> None:
     from bench import run, ways
     from bench.run import Plan
-    from bench.ways import Way
+    from bench.variants import HOOKGATE
     from bench.window import WrongAnswerError
 
     monkeypatch.setattr(ways, "leaves_alone", lambda body: False)
-    plan = Plan(payloads()[:1], (1,), (Way.HOOKGATE,), seconds=0.01, repetitions=1, restarts=0)
+    chosen = tuple(way for way in ways_here() if way.variant is HOOKGATE)
+    plan = Plan(payloads()[:1], (1,), chosen, seconds=0.01, repetitions=1, restarts=0)
     with pytest.raises(WrongAnswerError, match="Hookgate, Bash call, 0.5 KB, callers: 1: b'HTTP/1.1 200 OK' b'{}'"):
         run.run(plan, step=lambda what: None)
 
 
 def test_an_unknown_payload_is_refused_with_the_names_there_are() -> None:
-    done = _bench("--payload", "bush")
+    done = _bench("ways", "--payload", "bush")
     assert done.returncode == 1
     assert done.stderr.strip() == (
         "bench: no payload 'bush'; there are: bash, edit-2k, write-50k, values-48k, write-1m, result-2m"

@@ -70,6 +70,42 @@ def test_nobody_is_shown_records_without_being_let_in(console: ConsoleProcess, p
     assert SESSION not in text
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=none-such", b"token=x"),
+        ("application/x-www-form-urlencoded", b"token=\xff\xfe"),
+        ("multipart/form-data", b"junk"),
+        ("multipart/form-data; boundary=x", b"junk"),
+    ],
+)
+@pytest.mark.parametrize("let_in", [False, True])
+def test_what_is_no_form_is_no_fault_of_ours(console: ConsoleProcess, kind: str, body: bytes, *, let_in: bool) -> None:
+    cookie = {"Cookie": entered(console)} if let_in else {}
+    parts = urlsplit(console.link())
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    connection.request("POST", "/logout" if let_in else "/login", body, {"Content-Type": kind, **cookie})
+    answer = connection.getresponse()
+    assert answer.status in (400, 403)
+    assert "default-src 'none'" in (answer.getheader("Content-Security-Policy") or "")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/?from=0001-01-01", 200),
+        ("/?to=0001-01-01", 200),
+        ("/overview/closer?from=0001-01-01", 200),
+        ("/service?from=0001-01-01", 200),
+        (f"/session/{SESSION}?cursor=-1", 400),
+    ],
+)
+def test_no_address_is_too_odd(console: ConsoleProcess, path: str, status: int) -> None:
+    base = console.link().partition("/login")[0]
+    assert get(base + path, Cookie=entered(console))[0] == status
+
+
 def test_a_link_lets_in_once(console: ConsoleProcess) -> None:
     link = console.link()
     cookie = entered(console)
@@ -209,6 +245,15 @@ def test_a_token_lets_a_program_in(shared: ConsoleProcess) -> None:
     refused = [note for note in shared.notes() if note["type"] == "console_refused"]
     assert refused
     assert "hgt_" not in json.dumps(refused)
+
+
+def test_a_token_that_is_typed_in_begins_a_session(shared: ConsoleProcess) -> None:
+    text = (shared.directory / "viewer").read_text()
+    assert post(f"{shared.url}/login", {"token": text})[0] == 303
+    assert post(f"{shared.url}/login", {"token": text}, Origin="https://evil.example")[0] == 403
+    status, page = post(f"{shared.url}/login", {"token": "hgt_000000000000_none"})
+    assert (status, "is not known" in page) == (403, True)
+    assert "hgt_" not in page
 
 
 def test_a_link_is_no_way_in_where_there_is_another(shared: ConsoleProcess) -> None:

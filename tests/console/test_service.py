@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import trustme
+from typer.testing import CliRunner
 
 from hookgate.audit.verify import verify
+from hookgate.commands import app
 from hookgate.recorded import recorded
-from tests.integration.running import run
 from tests.support.console import ConsoleProcess, get
 from tests.support.journals import lines
 from tests.support.pdp import Pdp
@@ -43,7 +44,9 @@ def audit(service: ServiceProcess) -> Path:
 def entered(service: ServiceProcess) -> tuple[str, dict[str, str]]:
     """Comes in by the link that the command prints; gives where, and the header of whoever was let in."""
     until((audit(service) / "console.url").exists, what="the link")
-    link = run("console", "--directory", audit(service)).stdout.strip()
+    said = CliRunner().invoke(app, ["console", "--directory", str(audit(service))])
+    assert said.exit_code == 0
+    link = said.stdout.strip()
     status, headers, _ = get(link)
     assert status == 303
     return link.partition("/login")[0], {"Cookie": headers["Set-Cookie"].partition(";")[0]}
@@ -108,8 +111,8 @@ def test_a_stop_does_not_wait_for_somebody_who_looks(
 
 
 def test_the_command_says_what_is_missing_where_no_console_runs(tmp_path: Path) -> None:
-    done = run("console", "--directory", tmp_path)
-    assert done.returncode == 1
+    done = CliRunner().invoke(app, ["console", "--directory", str(tmp_path)])
+    assert done.exit_code == 1
     assert "console.enabled" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

@@ -22,9 +22,11 @@ from hookgate.audit.finding import FindingKind
 from hookgate.audit.reconcile import Violation
 from hookgate.audit.record import Record
 from hookgate.audit.store.fleet import FleetKind
+from hookgate.client import managed
 from hookgate.client.finding import Kind
+from hookgate.client.forms import FORMS
+from hookgate.client.plan import Plan
 from hookgate.client.settings import EVENTS as SENT_EVENTS
-from hookgate.client.settings import LEAST_CLIENT_VERSION, settings_for
 from hookgate.commands import app
 from hookgate.config.change import LIVE
 from hookgate.config.expected import expected
@@ -387,30 +389,23 @@ def _default(param: Any) -> str:
 
 def managed_settings() -> dict[str, Any]:
     """Gives the settings for a managed client: the hooks, and all that keeps an agent from going round them."""
-    made = settings_for(HOOK_URL)
-    proxies = {name: "" for word in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") for name in (word, word.lower())}
-    steering = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "BASH_ENV": "",
-        "CLAUDE_CODE_SHELL_PREFIX": "",
-        "NODE_TLS_REJECT_UNAUTHORIZED": "1",
-    }
-    return {
-        "requiredMinimumVersion": LEAST_CLIENT_VERSION,
-        "allowManagedHooksOnly": True,
-        "disableSkillShellExecution": True,
-        "permissions": {"disableBypassPermissionsMode": "disable", "deny": ["Read(./.env)", "Read(./.env.*)"]},
-        "env": made["env"] | proxies | steering,
-        "hooks": made["hooks"],
-    }
+    return managed.managed_settings(Plan())
 
 
 def managed_settings_text() -> str:
     """Gives the settings file's text, a line for each event's hook."""
-    content = managed_settings()
-    hooks = [f"    {json.dumps(event)}: {json.dumps(entry)}" for event, entry in content.pop("hooks").items()]
-    head = json.dumps(content, indent=2).removesuffix("\n}")
-    return head + ',\n  "hooks": {\n' + ",\n".join(hooks) + "\n  }\n}\n"
+    return FORMS["json"].render(Plan(), "").decode()
+
+
+def plan_table() -> list[str]:
+    """The keys of the file that `hookgate settings` reads."""
+    rows = [[f"`{one.path}`", one.expects, one.default, one.description] for one in settings(Plan)]
+    return table(["key", "value", "default", "meaning"], rows)
+
+
+def form_table() -> list[str]:
+    """The forms that it writes."""
+    return table(["form", "file", "for"], [[f"`{one.name}`", f"`{one.file}`", one.use] for one in FORMS.values()])
 
 
 def record_schema_text() -> str:
@@ -434,6 +429,8 @@ MADE: dict[str, Callable[[], list[str]]] = {
     "logs": log_table,
     "commands": command_sections,
     "doctor": doctor_table,
+    "plan": plan_table,
+    "forms": form_table,
     "live": live_table,
 }
 

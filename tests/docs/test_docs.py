@@ -15,6 +15,9 @@ from hookgate.errors import ErrorKind
 from hookgate.facts.model import Facts, PathFact
 from hookgate.hooks.catalog import EVENTS
 from hookgate.telemetry.metrics import Metrics
+from hookgate.whatif.asked_again import Why
+from hookgate.whatif.bound import NAMES
+from hookgate.whatif.change import Change
 from tests.docs import code, tables, words
 
 DOCS = tables.ROOT / "docs"
@@ -53,6 +56,7 @@ def test_every_table_stands_on_one_page() -> None:
         ("events.md", list(EVENTS)),
         ("events.md", [f"R.attr.facts.{field.name}" for field in msgspec.structs.fields(Facts)]),
         ("events.md", [f"R.attr.facts.paths[].{field.name}" for field in msgspec.structs.fields(PathFact)]),
+        ("whatif.md", [*Why, *Change, *NAMES]),
         ("audit.md", [field.name for field in msgspec.structs.fields(Record)]),
         ("audit.md", [field.name for field in msgspec.structs.fields(ServiceRecord)]),
         ("audit.md", list(words.SERVICE_RECORDS)),

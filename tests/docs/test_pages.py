@@ -13,7 +13,6 @@ import yaml
 
 from hookgate.audit.ledger import Options
 from hookgate.config import ConfigError, parse
-from hookgate.telemetry.metrics import Metrics
 from tests.docs import tables
 from tests.docs.markdown import Page
 from tests.support.journals import lines, segments, written
@@ -24,10 +23,9 @@ PAGES = [
     Page(path)
     for path in (*tables.PAGES, *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")))
 ]
-README, CONFIGURATION, METRICS = (
+README, CONFIGURATION = (
     Page(ROOT / "README.md"),
     Page(ROOT / "docs/configuration.md"),
-    Page(ROOT / "docs/metrics.md"),
 )
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.path.relative_to(ROOT)))
@@ -154,22 +152,6 @@ def test_metrics_that_a_page_names_are_exposed(page: Page) -> None:
         "hookgate_canary",
     }
     assert named <= samples | {name for name in named if f"{name}_total" in samples and f"`{name}`" in page.text}
-
-
-def test_alerts_on_an_increase_have_a_first_value_to_increase_from() -> None:
-    rules = yaml.safe_load(next(block.text for block in METRICS.blocks if block.language == "yaml"))["groups"][0][
-        "rules"
-    ]
-    metrics = Metrics()
-    # As the service does when it starts.
-    metrics.ship.expect("sqlite")
-    exposed = metrics.exposition().decode()
-    named = {name for rule in rules for name in re.findall(r"increase\((hookgate_\w+)", rule["expr"])}
-    # Decisions are summed over all series, where a first value is one among many.
-    for name in named - {"hookgate_decisions_total"}:
-        assert re.search(rf"^{name}(\{{.*\}})? 0\.0$", exposed, re.MULTILINE), name
-    wanted = ("PolicyLost", "CanaryWrong", "Errors", "Violation", "Undelivered")
-    assert {f"Hookgate{what}" for what in wanted} <= {rule["alert"] for rule in rules}
 
 
 @each_page

@@ -41,7 +41,7 @@ MENDS: dict[ErrorKind, str] = {
 }
 
 _NOTHING = "Nothing: the client takes no denial here."
-_NO_HTTP = "Nothing: the client does not send this event over http."
+_NO_HTTP = "Nothing: the client does not send this event over http; [`hookgate hook`](settings.md#sessionstart-setup-and-older-clients-hookgate-hook) does."
 _UNMEASURED = "Not measured."
 
 #: What the client does when it is told no, as measured (docs/client-measurements.md).
@@ -103,6 +103,8 @@ LOG_EVENTS: dict[str, str] = {
     "collect_enrolled": "A journal was enrolled with a collector, under which name and `how`.",
     "collect_finding": "Something is wrong with a `journal`, for the first time: which [kind](fleet.md#what-is-found), and how far the journal is.",
     "collect_store_failed": "A collector's store does not take or give something, and why; it is tried again.",
+    "policies_reloaded": "The PDP has read its policies again (`hookgate policies follow`). It says so of some broken ones, too: check them before.",
+    "policies_reload_failed": "The PDP has not taken changed policies, or can't be reached; the old rules are in force. It is asked again until it does.",
     "no_tls": "Hooks come without TLS, and the address is not loopback.",
     "tls_refused": "A TLS handshake failed, with the address and OpenSSL's reason; `untold` others were refused before without a line of "
     "their own.",
@@ -119,6 +121,8 @@ LOG_EVENTS: dict[str, str] = {
     "debug for the rest. Has the decision id, never the tool's input.",
     "canary": "What the canary finds has changed.",
     "policy_lost": "An event that had a policy has none any more.",
+    "pdp_transport_fell_back": "Hookgate's own client of the PDP has met what it does not know, and why: grpcio has taken over until the next "
+    "start. Decisions go on as before, somewhat slower.",
     "audit_unavailable": "A record could not be written.",
     "journal_gap": "The journal can be written again; with the period, and the counts of what is missing.",
     "journal_not_flushed": "What was written could not be flushed to the disk: a power cut would lose it. Once for a series.",
@@ -220,6 +224,7 @@ INFO_LABELS: dict[str, tuple[str, ...]] = {
 #: Values of the metrics' labels.
 LABELS: dict[str, str] = {
     "source": "Where the [identity](identity.md) comes from, `none` where nobody could be made out.",
+    "verified": "`true` where something vouches for the user, else `false`.",
     "event": "The event's name; `unknown` if it is not in the [list](events.md#the-events), `none` if it could not be read.",
     "tool": "A tool of the client; `mcp:SERVER` for the first 50 MCP servers, then `mcp:other`; `other`; empty for an event "
     "without a tool.",

@@ -29,6 +29,8 @@ class Workspace:
         self.config = root / "home" / ".claude"
         self._temporary = root / "tmp"
         self._model_url = model_url
+        #: What starts the client, where it is not started by itself.
+        self.starter: list[str] = []
         for folder in (self.project, self.config, self._temporary):
             folder.mkdir(parents=True, exist_ok=True)
         (self.config / ".claude.json").write_text(json.dumps(self._first_run_done()))
@@ -81,7 +83,15 @@ class Workspace:
 
     def command(self, settings: Mapping[str, object] | Path | None, mode: str, arguments: Sequence[str]) -> list[str]:
         """The command line of a run without a terminal; `settings` is written to a file if it is not one."""
-        command = [str(self.binary), "-p", "--output-format", "stream-json", "--verbose", "--include-hook-events"]
+        command = [
+            *self.starter,
+            str(self.binary),
+            "-p",
+            "--output-format",
+            "stream-json",
+            "--verbose",
+            "--include-hook-events",
+        ]
         command += ["--debug-file", str(self._temporary / f"debug-{uuid.uuid4().hex}.log"), "--permission-mode", mode]
         if settings is not None:
             command += ["--settings", str(self._settings_file(settings))]

@@ -67,7 +67,37 @@ def until_shipped(service: ServiceProcess, run: Run) -> None:
     )
 
 
-def test_each_call_is_found_with_how_it_ended(service: ServiceProcess, space: Workspace, model: Model) -> None:
+WHAT_IF = """
+apiVersion: api.cerbos.dev/v1
+resourcePolicy:
+  resource: PreToolUse
+  version: default
+  rules:
+    - {name: no-one, actions: [Bash], effect: EFFECT_DENY, roles: ["*"], condition: {match: {expr: 'R.attr.facts.paths.exists(p, p.path.endsWith("/one"))'}}}
+    - {name: rest, actions: ["*"], effect: EFFECT_ALLOW, roles: ["*"]}
+"""
+
+
+def tried(service: ServiceProcess, run: Run, policies: Path, *options: str) -> dict[str, Any]:
+    """What `hookgate whatif` tells of a run's calls."""
+    place = [
+        "--directory",
+        service.settings["audit"]["directory"],
+        "--session",
+        run.session_id,
+        "--event",
+        "PreToolUse",
+    ]
+    command = [sys.executable, "-m", "hookgate", "whatif", "--policies", str(policies), *place, "--json", *options]
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=environment(), timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_each_call_is_found_with_how_it_ended_and_asked_again_of_other_policies(
+    service: ServiceProcess, space: Workspace, model: Model, tmp_path: Path
+) -> None:
     calls = [touch("one"), touch("forbidden"), Call("Bash", {"command": "exit 3"}, id="toolu_fails")]
     run = space.run(model.script(*(turn(call) for call in calls)), hook_settings(service.url, EVENTS))
 
@@ -81,6 +111,19 @@ def test_each_call_is_found_with_how_it_ended(service: ServiceProcess, space: Wo
         ("toolu_fails", "allow", "exit 3", "failed"),
     ]
     assert [row["violations"] for row in rows] == [[], [], []]
+
+    same = tried(service, run, POLICIES)
+    assert (same["total"], same["told"], same["changes"]["unchanged"]) == (3, 3, 3)
+    candidate = tmp_path / "candidate"
+    candidate.mkdir()
+    (candidate / "policy.yaml").write_text(WHAT_IF)
+    other = tried(service, run, candidate)
+    assert other["transitions"] == {"allow > allow": 1, "allow > deny": 1, "deny > allow": 1}
+    assert {(one["subject"], one["change"]) for one in other["examples"]} == {
+        ("touch one", "newly_denied"),
+        ("touch forbidden", "newly_allowed"),
+    }
+    assert tried(service, run, candidate, "--against", str(POLICIES))["transitions"] == other["transitions"]
 
 
 def test_a_denied_call_that_ran_because_its_hook_timed_out_is_a_violation(

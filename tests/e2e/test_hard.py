@@ -260,11 +260,11 @@ def test_the_client_gives_an_idle_connection_up_by_itself_so_that_a_stop_never_c
     assert_recorded_once(service, run, ran=["toolu_first", "toolu_second"])
 
 
-def test_twenty_restarts_behind_an_inherited_listener_lose_no_denial_and_no_call(
+def test_six_restarts_behind_an_inherited_listener_lose_no_denial_and_no_call(
     make_service: MakeService, pdp: Pdp, held_port: socket.socket, space: Workspace, model: Model
 ) -> None:
     service = make_service(pdp.address, listener=held_port)
-    _restart_in_the_middle(service, space, model, times=20, turns_each=4)
+    _restart_in_the_middle(service, space, model, times=6, turns_each=4)
 
 
 @pytest.mark.soak

@@ -8,18 +8,24 @@ from typing import Any
 import pytest
 
 from tests.integration.stand_in import StandInPdp
-from tests.support.service import ServiceProcess
+from tests.support.service import ServiceProcess, merged
 
 Serving = Callable[..., ServiceProcess]
 
 
+#: For tests of what each transport to the PDP must do alike.
+ON_EACH_TRANSPORT = pytest.mark.parametrize("serving", ["http2", "grpcio"], indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def serving() -> Iterator[Serving]:
+def serving(request: pytest.FixtureRequest) -> Iterator[Serving]:
     """`serving(address, settings)`: a Hookgate in front of a PDP; the same one to all who ask for the same. A test changes
     and stops none of them. With `ready=False` it need not have heard of its PDP yet."""
     made: dict[str, ServiceProcess] = {}
+    transport = {"pdp": {"transport": request.param}} if hasattr(request, "param") else {}
 
     def serve(address: str, settings: dict[str, Any] | None = None, *, ready: bool = True) -> ServiceProcess:
+        settings = merged(transport, settings or {})
         key = json.dumps([address, settings], sort_keys=True)
         if key not in made:
             made[key] = ServiceProcess(address, settings)

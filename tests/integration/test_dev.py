@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.question import Filter
+from hookgate.client.settings import can_block
 from tests.conftest import ROOT, payload
 from tests.integration.policies import rule, write
 from tests.integration.running import Running, run
@@ -108,8 +110,20 @@ class TestWelcome:
 
     def test_prints_a_link_to_the_pages_that_lets_in(self, development: Development) -> None:
         link = development.running.until_said("Pages:")[0].split()[-1]
-        with urllib.request.build_opener(urllib.request.HTTPCookieProcessor()).open(link, timeout=10) as page:
-            assert "<h1>Overview</h1>" in page.read().decode()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+        def shown(url: str) -> str:
+            """A page's text; until the first record has come it says so, with the status 503."""
+            try:
+                with browser.open(url, timeout=10) as page:
+                    return str(page.read().decode())
+            except urllib.error.HTTPError as error:
+                with error:
+                    return str(error.read().decode())
+
+        text = shown(link)
+        assert "<h1>Overview</h1>" in text or "No record yet" in text
+        until(lambda: "<h1>Overview</h1>" in shown(link.partition("login")[0]), what="the store")
 
     def test_writes_settings_that_the_client_obeys(self, development: Development) -> None:
         settings = json.loads((development.state / "settings.json").read_text())
@@ -122,10 +136,11 @@ class TestWelcome:
         ].keys()
         # The first two have no http hooks; one on WorktreeCreate takes its making over; MessageDisplay comes all the time.
         assert not settings["hooks"].keys() & {"SessionStart", "Setup", "WorktreeCreate", "MessageDisplay"}
-        for entries in settings["hooks"].values():
+        for event, entries in settings["hooks"].items():
             assert [entry["matcher"] for entry in entries] == ["*"]
             (hook,) = entries[0]["hooks"]
-            assert (hook["type"], hook["url"], hook["onFailure"]) == ("http", development.url, "block")
+            assert (hook["type"], hook["url"]) == ("http", development.url)
+            assert hook.get("onFailure") == ("block" if can_block(event) else None)
             assert hook["headers"] == {"x-claude-user": "${USER}"}
             assert hook["allowedEnvVars"] == ["USER"]
             assert hook["timeout"] > 2

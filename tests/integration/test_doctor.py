@@ -8,6 +8,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from hookgate.client.forms import FORMS
+from hookgate.client.plan import parse
 from hookgate.client.settings import settings_for
 from hookgate.client.telling import ASKING, TOLD
 from tests.conftest import payload
@@ -59,3 +61,28 @@ def test_who_does_not_ask_is_told_nothing(shipped_service: ServiceProcess) -> No
         with urllib.request.urlopen(request, timeout=10) as response:
             told = {name: value for name, value in response.headers.items() if name.startswith(TOLD)}
         assert (told.get(f"{TOLD}User"), bool(told)) == (("J%C3%BCrgen", True) if asking else (None, False))
+
+
+def test_the_settings_that_are_made_for_a_service_leave_nothing_open_before_it(
+    shipped_service: ServiceProcess, tmp_path: Path
+) -> None:
+    for form in ("json", "mobileconfig", "ansible"):
+        settings = tmp_path / Path(FORMS[form].file).name
+        settings.write_bytes(FORMS[form].render(parse({"url": shipped_service.url}), ""))
+        found = doctor(settings, USER="alex")
+        # Neither is of the settings' making.
+        assert {finding["name"] for finding in found["findings"]} - {"run_as_root"} == {"user_unverified"}
+        assert found["test"]["user"] == "alex"
+
+
+def test_a_bridge_whose_python_this_user_could_change_is_found(tmp_path: Path) -> None:
+    settings = tmp_path / "managed-settings.json"
+    settings.write_bytes(
+        FORMS["json"].render(parse({"bridge": {"everything": True, "python": str(tmp_path / "python")}}), "")
+    )
+    (tmp_path / "python").touch()
+    found = doctor(settings, USER="alex")
+    assert found["test"] is None
+    places = {finding["place"] for finding in found["findings"] if finding["name"] == "writable"}
+    # Root is told once what it could do: everything.
+    assert places == (set() if os.geteuid() == 0 else {str(tmp_path / "python")})

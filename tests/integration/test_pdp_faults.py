@@ -13,7 +13,7 @@ import pytest
 
 from hookgate.errors import ErrorKind
 from tests.conftest import ROOT, payload
-from tests.integration.conftest import Serving
+from tests.integration.conftest import ON_EACH_TRANSPORT, Serving
 from tests.integration.deciding import decide
 from tests.integration.faults import (
     DEADLINE_SECONDS,
@@ -26,6 +26,8 @@ from tests.integration.faults import (
 from tests.support.pdp import Pdp
 from tests.support.service import ServiceProcess
 from tests.support.wait import free_port, until
+
+pytestmark = ON_EACH_TRANSPORT
 
 
 class TestRealPdp:

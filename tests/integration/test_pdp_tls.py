@@ -52,10 +52,13 @@ class TestTls:
         yield pdp
         pdp.stop()
 
-    @pytest.fixture(name="decided_with")
-    def decided_with_settings(self, make_service: Serving) -> Callable[..., Decided]:
+    @pytest.fixture(name="decided_with", params=["http2", "grpcio"])
+    def decided_with_settings(self, make_service: Serving, request: pytest.FixtureRequest) -> Callable[..., Decided]:
         def decided(pdp: Pdp | StandInPdp, **tls: Any) -> Decided:
-            settings = {"decision": {"deadline_seconds": DEADLINE_SECONDS}, "pdp": {"tls": tls}}
+            settings = {
+                "decision": {"deadline_seconds": DEADLINE_SECONDS},
+                "pdp": {"tls": tls, "transport": request.param},
+            }
             return decide(make_service(pdp.address, settings, ready=False))
 
         return decided

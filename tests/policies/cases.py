@@ -50,7 +50,13 @@ def _file(event: str, found: list[dict[str, Any]]) -> str:
         resources[key] = {
             "kind": event,
             "id": "call",
-            "attr": {"tool_name": case["tool"], "tool_input": case["input"], "facts": facts, **case.get("more", {})},
+            "attr": {
+                "cwd": CWD,
+                "tool_name": case["tool"],
+                "tool_input": case["input"],
+                "facts": facts,
+                **case.get("more", {}),
+            },
         }
         expected: dict[str, Any] = {
             "principal": case.get("principal", "engineer"),

@@ -142,7 +142,7 @@ def test_control_characters_of_a_policy_do_not_reach_the_terminal(biting: Path) 
 
 def test_policies_of_other_applications_beside_ours_disturb_nothing(biting: Path, shipped_directory: Path) -> None:
     # Cerbos takes schemas at the root only.
-    shutil.copytree(shipped_directory, biting / "ours", ignore=shutil.ignore_patterns("_schemas"))
+    shutil.copytree(shipped_directory, biting / "ours", ignore=shutil.ignore_patterns("_schemas", "tests"))
     (biting / "policy.yaml").write_text(BITING.replace("PreToolUse", "album"))
     result = run(biting)
     assert result.exit_code == 0, result.output

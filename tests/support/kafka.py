@@ -18,7 +18,7 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from hookgate.binaries.cache import cache_folder
-from tests.support.wait import free_port, until
+from tests.support.wait import free_port, freeze, until
 
 VERSION = "4.1.0"
 USER, PASSWORD = "shipper", "kafka-password-never-told"
@@ -152,7 +152,8 @@ class Kafka:
 
     def freeze(self) -> None:
         """Stops it without ending it: connections stay open and nothing is answered."""
-        self._send(signal.SIGSTOP)
+        assert self._process is not None
+        freeze(self._process.pid)
 
     def thaw(self) -> None:
         """Lets it go on."""

@@ -13,7 +13,7 @@ import yaml
 
 from hookgate.binaries import find_cerbos
 from hookgate.pdp.process import TUNING
-from tests.support.wait import until
+from tests.support.wait import freeze, until
 
 
 class Pdp:
@@ -98,7 +98,7 @@ class Pdp:
     def freeze(self) -> None:
         """Stops it without ending it: connections stay open and nothing is answered."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process.pid)
 
     def thaw(self) -> None:
         """Lets it go on."""

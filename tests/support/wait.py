@@ -3,10 +3,12 @@
 import fcntl
 import os
 import random
+import signal
 import socket
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -17,6 +19,19 @@ def until(condition: Callable[[], object], *, seconds: float = 10.0, what: str =
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds} s in vain for {what or condition}")
         time.sleep(0.01)
+
+
+def freeze(pid: int) -> None:
+    """Stops a process without ending it; once this returns, none of its threads does anything."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task")
+    until(lambda: all(_state(thread) in "TtZX" for thread in threads.iterdir()), what=f"process {pid} to stand still")
+
+
+def _state(thread: Path) -> str:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    return "X"
 
 
 #: Below the ports that systems give to outgoing connections, so that none of these takes one between its choice and its use.

@@ -12,6 +12,7 @@ from hookgate.client import route
 from hookgate.client.examine import Settings, examine
 from hookgate.client.finding import Exit, Finding, Kind, Severity, exit_of
 from hookgate.client.reading import Scope, SettingsFile, hooks_of, invalid_entries, managed_directory, settings_files
+from hookgate.client.settings import can_block
 from tests.docs.tables import managed_settings
 
 ENVIRON = {"USER": "alex", "HOME": "/home/alex"}
@@ -44,6 +45,23 @@ def each_hook(content: dict[str, Any], **changes: Any) -> None:
                 entry.pop(key, None)
             else:
                 entry[key] = value
+
+
+BRIDGE: dict[str, Any] = {"command": "/opt/hookgate/bin/python", "args": ["-I", "-m", "hookgate", "hook"]}
+
+
+def bridged(content: dict[str, Any], **entry: Any) -> None:
+    """Has every hook done by a command."""
+    for event, groups in content["hooks"].items():
+        failing = {"onFailure": "block"} if can_block(event) else {}
+        groups[0]["hooks"] = [{"type": "command", "timeout": 10, **failing, **entry}]
+
+
+def test_the_bridge_is_a_guard_for_clients_of_any_version() -> None:
+    content = managed_settings()
+    bridged(content, **BRIDGE)
+    del content["requiredMinimumVersion"]
+    assert found(managed(content)) == []
 
 
 def test_the_settings_that_ship_are_without_fault() -> None:
@@ -111,6 +129,18 @@ CHANGES: dict[str, tuple[Kind, Change]] = {
     ),
     "bypass": (Kind.BYPASS_ALLOWED, lambda s: s["permissions"].pop("disableBypassPermissionsMode")),
     "shell in skills": (Kind.SKILL_SHELL_ALLOWED, lambda s: s.update(disableSkillShellExecution=False)),
+    "a credential in a header": (
+        Kind.SECRET_IN_HEADER,
+        lambda s: each_hook(s, headers={"Authorization": "Bearer abc"}),
+    ),
+    "no rule for mentions": (Kind.MENTIONS_OPEN, lambda s: s["permissions"].update(deny=["Bash(rm *)"])),
+    "a bridge by a shell": (Kind.BRIDGE_EXPOSED, lambda s: bridged(s, command="hookgate hook")),
+    "a bridge by a Python that heeds the environment": (
+        Kind.BRIDGE_EXPOSED,
+        lambda s: bridged(s, command="/opt/hookgate/bin/python", args=["-m", "hookgate", "hook"]),
+    ),
+    "a bridge that fails open": (Kind.FAILS_OPEN, lambda s: bridged(s, onFailure="continue", **BRIDGE)),
+    "no SHELL": (Kind.SHELL_NOT_PINNED, lambda s: s["env"].pop("SHELL")),
     "all hooks off": (Kind.HOOKS_DISABLED, lambda s: s.update(disableAllHooks=True)),
     "an entry without a URL": (Kind.ENTRY_INVALID, lambda s: each_hook(s, url=None)),
     "an entry with a wrong word": (Kind.ENTRY_INVALID, lambda s: each_hook(s, onFailure="deny")),
@@ -188,7 +218,7 @@ def test_managed_env_counts_for_more_than_the_process_and_other_settings() -> No
 
 def test_another_path_is_found_by_its_url_alone() -> None:
     content = managed_settings()
-    each_hook(content, url="https://hooks.example.com/hook")
+    each_hook(content, url="https://hooks.example.com/hook", onFailure="block")
     assert Kind.NO_HOOKS in kinds(found(managed(content)))
     content["env"] |= dict.fromkeys(route.EXEMPTIONS, "hooks.example.com")
     assert found(managed(content), url="https://hooks.example.com/hook") == []

@@ -128,7 +128,10 @@ class Stage:
         )
 
     async def reply(self, body: Any, headers: dict[str, str] | None = None, **options: Any) -> Reply:
-        return await self.gate.decide(self.request(body, headers, **options))
+        reply = await self.gate.decide(self.request(body, headers, **options))
+        # What is counted and remembered is so once the answer is on its way.
+        await asyncio.sleep(0)
+        return reply
 
     async def answer(self, body: Any, headers: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((await self.reply(body, headers, **options)).data)

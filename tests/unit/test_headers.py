@@ -6,11 +6,13 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from hookgate.config.identity import Identity
 from hookgate.errors import ErrorKind, GateError
 from hookgate.identity.chain import Chain
 from hookgate.identity.connection import UNKNOWN
+from hookgate.identity.fields import field
 from hookgate.identity.headers import ROLES, SCOPE, USER, labels_from, scope_from
 from hookgate.identity.principal import Principal, Source
 
@@ -148,3 +150,28 @@ def test_labels_without_name_or_text_are_none_and_the_first_of_one_name_counts()
 def test_any_label_can_be_written(text: str) -> None:
     for value in labels_from({"X-Claude-Label-a": text}).values.values():
         value.encode()
+
+
+class _Slowly:
+    """The same fields, to be looked through one by one."""
+
+    def __init__(self, fields: CIMultiDict[str]) -> None:
+        self.items = fields.items
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([USER, USER.lower(), USER.upper(), ROLES, "X-Claude-Use", "x"]), header_texts)),
+    st.booleans(),
+)
+def test_a_field_that_the_headers_find_themselves_is_the_one_that_a_search_finds(
+    fields: list[tuple[str, str]], proxied: bool
+) -> None:
+    headers = CIMultiDict(fields)
+
+    def found(where: object) -> str | None:
+        try:
+            return field(where, USER)  # type: ignore[arg-type]
+        except GateError as error:
+            return error.detail
+
+    assert found(CIMultiDictProxy(headers) if proxied else headers) == found(_Slowly(headers))

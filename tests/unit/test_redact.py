@@ -193,6 +193,28 @@ def test_facts_tell_no_secret_that_stands_in_the_input() -> None:
     assert found["tool"] == "98765432"
 
 
+@pytest.mark.parametrize(
+    "before", ["", ("echo " + "p" * 300 + "\n") * 40], ids=["at the beginning", "behind what is kept"]
+)
+@pytest.mark.parametrize(
+    "line", ["curl -u bob:s3CRet77xyz https://x.example", "-----BEGIN PRIVATE KEY-----\ns3CRet77xyzQ"]
+)
+def test_facts_of_a_long_command_tell_no_secret_either(line: str, before: str) -> None:
+    body = payload("PreToolUse.Bash", tool_input={"command": f"{before}{line}\n" + ("echo " + "p" * 300 + "\n") * 40})
+    facts = msgspec.to_builtins(facts_of(event_from(Read(body, False, ()))))
+    assert "s3cret77xyz" in msgspec.json.encode(facts).decode().lower()
+    record = Record(
+        id="x",
+        time="t",
+        outcome="allow",
+        mode="enforce",
+        input=body["tool_input"],
+        facts=facts,
+        body_bytes=len(str(body)),
+    )
+    assert b"s3cret77xyz" not in Scribe(REDACTOR).decision(record)[0].lower()
+
+
 def test_an_option_in_a_list_of_words_hides_its_value() -> None:
     words = ["mysql", "--db-password", "hunter2", "-u", "root", "--user", "bob"]
     found = REDACTOR.redacted({"input": {"args": words}})["input"]["args"]
@@ -304,3 +326,46 @@ class TestOnesOwn:
 @given(st.text(max_size=300))
 def test_a_text_of_ones_own_is_taken_whatever_it_is(text: str) -> None:
     assert isinstance(TestOnesOwn.OWN.text(text), str)
+
+
+@pytest.mark.parametrize("source", ["jwt", "token", "mtls", "header"])
+def test_how_a_caller_was_verified_makes_no_record_suspicious(source: str) -> None:
+    record = Record(id="i", time="t", outcome="allow", mode="enforce", user="alex", source=source, verified=True)
+    assert not REDACTOR.suspects(msgspec.json.encode(record))
+    line, kept = Scribe(REDACTOR).decision(record)
+    assert kept is record
+    assert msgspec.json.decode(line, type=Record) == record
+
+
+@pytest.mark.parametrize("source", ["jwt", "token", "header"])
+def test_a_secret_is_seen_beside_how_a_caller_was_verified(planted: tuple[str, str], source: str) -> None:
+    text, _ = planted
+    for told in ({"command": text}, {"source": text}, {"source": "jwt", "jwt": text}):
+        record = Record(id="i", time="t", outcome="allow", mode="enforce", source=source, verified=True, input=told)
+        assert REDACTOR.suspects(msgspec.json.encode(record))
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["jwt", "token"]))
+def test_the_short_look_at_a_verified_record_finds_what_the_long_one_does(user: str, command: str, source: str) -> None:
+    def written(source: str) -> bytes:
+        given_input = {"command": command, "source": source}
+        record = Record(
+            id="i",
+            time="t",
+            outcome="allow",
+            mode="enforce",
+            user=user,
+            source=source,
+            verified=True,
+            input=given_input,
+        )
+        try:
+            return Scribe(REDACTOR).decision(record)[0]
+        except UnicodeEncodeError:
+            return b""
+
+    clean = REDACTOR.redacted({"user": user, "input": {"command": command, "source": source}})
+    line = written(source)
+    if line:
+        found = msgspec.json.decode(line)
+        assert (found["user"], found["input"]) == (clean["user"], clean["input"])

@@ -12,7 +12,9 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from hookgate import __version__
+from hookgate.app.answering import HookResponse
 from hookgate.app.budget import ByteBudget
+from hookgate.app.heap import Heap
 from hookgate.app.origin import Hosts, foreign, local_address
 from hookgate.client.telling import told_fields
 from hookgate.config import Config
@@ -29,14 +31,6 @@ CONNECTION = web.RequestKey("connection", Connection)
 _LAST_RESORT = msgspec.json.encode(
     {"decision": "block", "reason": "Hookgate met a fault of its own and could not decide (internal)."}
 )
-
-
-class HookResponse(web.Response):
-    """An answer, and the decision that it belongs to."""
-
-    def __init__(self, data: bytes, decision_id: str = "") -> None:
-        super().__init__(body=data, content_type=_JSON)
-        self.decision_id = decision_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +68,7 @@ class HookEndpoint:
         self._report_fault = report_fault
         self.adopt(config, gate)
         self._budget = ByteBudget(config.limits.bodies_in_flight_bytes)
+        self._heap = Heap()
         self.draining = False
 
     def adopt(self, config: Config, gate: Gate) -> None:
@@ -90,13 +85,17 @@ class HookEndpoint:
         try:
             try:
                 fault = _head_fault(request, terms)
-                await _continue(request)
-                try:
-                    async with asyncio.timeout_at(terms.gate.time_to_decide(received)):
-                        taken = 0 if fault else await self._room(request, terms)
-                except TimeoutError:
-                    fault = fault or GateError(ErrorKind.OVERLOADED, "no room for the body")
-                fault = await _read(request, body, received, fault, terms)
+                if fault is None and _is_here(request):
+                    # As with nearly every call: nothing to wait for, and so nothing to bound.
+                    body += request.content.read_nowait()
+                else:
+                    await _continue(request)
+                    try:
+                        async with asyncio.timeout_at(terms.gate.time_to_decide(received)):
+                            taken = 0 if fault else await self._room(request, terms)
+                    except TimeoutError:
+                        fault = fault or GateError(ErrorKind.OVERLOADED, "no room for the body")
+                    fault = await _read(request, body, received, fault, terms)
             except Exception as error:  # noqa: BLE001 (whatever a bug raises, there is a record and an answer)
                 self._report_fault(error)
                 fault = GateError(ErrorKind.INTERNAL, type(error).__name__)
@@ -107,6 +106,7 @@ class HookEndpoint:
         finally:
             if taken:
                 self._budget.give(taken)
+                self._heap.was_used()
 
     async def refuse(self, error: BaseException | None) -> web.StreamResponse:
         """Answers what could not be read as a request. Neither answer nor log repeats any of it: it may hold credentials."""
@@ -128,18 +128,15 @@ class HookEndpoint:
         """Gives the answer that needs nothing else to work; for want of a record it is counted in the journal's gap."""
         with contextlib.suppress(Exception):
             self._terms.gate.unrecorded()
-        response = HookResponse(_LAST_RESORT)
-        response.force_close()
-        return response
+        return HookResponse(_LAST_RESORT)
 
     def _response(self, reply: Reply, *, last: bool) -> web.Response:
-        response = HookResponse(reply.data, reply.decision_id)
-        if last or self.draining:
-            response.force_close()
-        else:
-            response.headers["Keep-Alive"] = self._terms.keep_alive
-        response.headers.update(told_fields(reply.told))
-        return response
+        return HookResponse(
+            reply.data,
+            reply.decision_id,
+            keep_alive="" if last or self.draining else self._terms.keep_alive,
+            told=told_fields(reply.told) if reply.told else {},
+        )
 
     async def _room(self, request: web.BaseRequest, terms: Terms) -> int:
         """Takes room for a large body, or for one whose size is not told."""
@@ -194,6 +191,19 @@ def _too_large(size_bytes: int, terms: Terms) -> GateError | None:
     if size_bytes <= limit:
         return None
     return GateError(ErrorKind.PAYLOAD_TOO_LARGE, f"more than {limit} bytes", hint="Split the work into smaller calls.")
+
+
+def _is_here(request: web.BaseRequest) -> bool:
+    """Whether a small body has come whole already, so that neither it nor room for it is waited for."""
+    content, length = request.content, request.content_length
+    return (
+        length is not None
+        and 0 < length <= SMALL_BYTES
+        and content.is_eof()
+        and content.exception() is None
+        and content.total_raw_bytes == length
+        and "Expect" not in request.headers
+    )
 
 
 async def _read(

@@ -34,9 +34,9 @@ from hookgate.gate import Gate
 from hookgate.identity.chain import Chain
 from hookgate.identity.watched import IdentityError
 from hookgate.pdp.canary import Canary, Probe
-from hookgate.pdp.channel import ChannelError, GrpcTransport
 from hookgate.pdp.client import PdpClient
 from hookgate.pdp.findings import CanaryState, Findings
+from hookgate.pdp.transport import ChannelError, channel_for
 from hookgate.probes import expectation_probes
 from hookgate.telemetry.identity import IdentityWatch
 from hookgate.telemetry.metrics import Metrics
@@ -111,7 +111,7 @@ class Service:
             raise StartError(f"traces: {error}") from None
         opened.push_async_callback(self._spans.stop)
         try:
-            self._transport = GrpcTransport(config.pdp, self._spans.metadata)
+            self._transport = channel_for(config.pdp, self._spans.metadata, fell_back=self._fell_back)
         except ChannelError as error:
             raise StartError(str(error)) from None
         except (OSError, ValueError) as error:
@@ -358,6 +358,10 @@ class Service:
                 "policies": now.policies,
             },
         )
+
+    def _fell_back(self, why: str) -> None:
+        self.metrics.pdp_fallbacks.inc()
+        self._log.warning("pdp_transport_fell_back", to="grpcio", why=why)
 
     def _fault(self, error: BaseException | None) -> None:
         self._log.error("internal", exception_type=type(error).__name__ if error is not None else "")

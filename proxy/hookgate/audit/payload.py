@@ -39,6 +39,8 @@ class Sums:
     response_digest: str = ""
     calls: tuple[CallRecord, ...] = ()
     content_bytes: dict[str, int] = field(default_factory=dict)
+    #: Whether all of it was made, and not a digest alone that was begun early.
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def sums_of(
         response_digest=response_digest,
         calls=_calls(payload.get("tool_calls"), digests) if event.name == "PostToolBatch" else (),
         content_bytes=_sizes(payload, _RESPONSES.get(event.name, ""), len(response)),
+        is_whole=True,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import re2
 
 from hookgate.audit.digest import Digests, Purpose
+from hookgate.audit.known import Known
 from hookgate.audit.record import CallRecord, DroppedRecord, OutputRecord
 from hookgate.audit.secrets import FORMS, HINT, SECRET_NAME, name_pattern, named_forms
 from hookgate.config.audit import Redaction
@@ -20,7 +21,7 @@ CUT_CHARACTERS = 2000
 #: How much behind the cut is looked at: a secret that begins before it ends within so much, or needs no end. Forms that are
 #: configured may need one.
 _BEHIND_CHARACTERS, _BEHIND_FOR_OWN_CHARACTERS = 4096, 32 * 1024
-#: Records up to this size are kept whole, if nothing in them looks like a secret.
+#: Records up to this size are kept whole, if nothing in them looks like a secret; of a larger call's, what is not the tool's input.
 SMALL_BYTES = 8192
 #: What is kept of one field of a record, so that no input makes redaction take long: strings and names of members, their
 #: characters as looked at, strings that look as if they held a secret, secrets whose digest is told.
@@ -32,6 +33,8 @@ _LEFT_OUT = "(left out)"
 _MAX_NAME_CHARACTERS = 6096
 #: Names of members that a record itself is made of.
 _STRUCTURE = frozenset(name for kind in (OutputRecord, DroppedRecord, CallRecord) for name in kind.__struct_fields__)
+#: How a record says where an identity comes from.
+_SOURCE, _OUR_SOURCES = b'"source":"', (b'"source":"jwt",', b'"source":"token",')
 #: Fields that hold nothing of what a caller sent.
 _OURS = frozenset(
     (
@@ -56,8 +59,6 @@ _OURS = frozenset(
 #: Fields that repeat what others hold, word by word and without the names that stood beside. The others are left as they
 #: are: nobody hides the tool of a call from a search by passing its name as a password.
 _REPEATING = frozenset(("facts", "outputs", "reason", "answer", "would_answer"))
-#: From this length on a secret is looked for there, as a whole text, and from that one on within texts.
-_TELLING_CHARACTERS, _TELLING_WITHIN_CHARACTERS = 4, 6
 #: Members that name a value beside them, as environment variables are often given.
 _NAMING, _NAMED_VALUE = ("name", "key"), "value"
 #: As much of a digest as is told.
@@ -90,13 +91,23 @@ class Redactor:
 
     def suspects(self, line: bytes) -> bool:
         """Whether an encoded record could hold a secret, or is so long that strings have to be cut."""
-        return len(line) > SMALL_BYTES or not self._seen_encoded or self._line_hint.search(line) is not None
+        if len(line) > SMALL_BYTES or not self._seen_encoded:
+            return True
+        # Each verified record says by what, in a word that is one for a secret, too. What is before it holds no other member of
+        # that name, and the quotes of a caller's text are escaped.
+        at = line.find(_SOURCE)
+        for ours in _OUR_SOURCES:
+            if at >= 0 and line.startswith(ours, at):
+                line = line[:at] + line[at + len(ours) :]
+        return self._line_hint.search(line) is not None
 
-    def redacted(self, value: dict[str, Any], cut: list[str] | None = None) -> dict[str, Any]:
+    def redacted(
+        self, value: dict[str, Any], cut: list[str] | None = None, known: Known | None = None
+    ) -> dict[str, Any]:
         """Gives a record without secrets, its long strings cut; each field has a budget of its own. Names of fields in which
-        something was cut or left out are added to `cut`."""
+        something was cut or left out are added to `cut`, and secrets that were found to `known`."""
         clean: dict[str, Any] = {}
-        known: dict[str, str] = {}
+        known = known or Known()
         # What a call brought is read first: there a secret stands beside what names it.
         for name in sorted(value, key=_REPEATING.__contains__):
             item, budget = value[name], Budget(known, repeating=name in _REPEATING)
@@ -106,11 +117,22 @@ class Redactor:
                 clean[name] = {self.text(key, budget): size for key, size in item.items()}
             else:
                 clean[name] = self._member(name, item, budget)
+            if name == "input":
+                self._learn(item, known)
             if name == "facts":
                 _drop_letters(item, clean[name])
             if cut is not None and budget.cut:
                 cut.append(name)
         return {name: clean[name] for name in value}
+
+    def _learn(self, given: Any, known: Known) -> None:
+        """Finds the secrets of a whole command: facts tell more of it than is kept of its text."""
+        command = given.get("command") if isinstance(given, dict) else None
+        if not isinstance(command, str) or len(command) <= self._window:
+            return
+        text = command[:_MAX_CHARACTERS].encode("utf-8", "backslashreplace").decode("utf-8")
+        if self._hint.search(text) or any(form.search(text) for _, form in self._own):
+            self._without_secrets(text, Budget(known))
 
     def text(self, text: str, budget: "Budget | None" = None) -> str:
         """Gives a text without secrets, cut at a bound with a mark that says how long it was, and with a digest of the whole;
@@ -126,7 +148,7 @@ class Redactor:
         if (
             self._hint.search(window)
             or any(form.search(window) for _, form in self._own)
-            or (budget.repeating and any(secret in window for secret in budget.known))
+            or (budget.repeating and budget.known.in_text(window))
         ):
             if budget.spent or not budget.suspect():
                 return _LEFT_OUT
@@ -147,10 +169,8 @@ class Redactor:
         one ends."""
         marks: list[str] = []
         text = text.replace(_OPEN, _UNKNOWN).replace(_CLOSE, _UNKNOWN)
-        for secret, mark in budget.known.items() if budget.repeating else ():
-            if secret in text and (len(secret) >= _TELLING_WITHIN_CHARACTERS or secret == text):
-                text = text.replace(secret, f"{_OPEN}{len(marks)}{_CLOSE}")
-                marks.append(mark)
+        if budget.repeating:
+            text = budget.known.replaced(text, partial(_stood_in, marks))
         for kind, pattern in self._forms:
             text = pattern.sub(partial(self._replaced, kind, marks, budget), text)
             if budget.spent:
@@ -233,9 +253,13 @@ class Redactor:
         if not budget.digest():
             return f"[redacted:{kind}]"
         mark = f"[redacted:{kind}:{self._digests.of_text(Purpose.SECRET, secret)[:DIGEST_CHARACTERS]}]"
-        if len(secret) >= _TELLING_CHARACTERS:
-            budget.known.setdefault(secret, mark)
+        budget.known.add(secret, mark)
         return mark
+
+
+def _stood_in(marks: list[str], mark: str) -> str:
+    marks.append(mark)
+    return f"{_OPEN}{len(marks) - 1}{_CLOSE}"
 
 
 def _drop_letters(facts: Any, told: Any) -> None:
@@ -252,11 +276,11 @@ def _drop_letters(facts: Any, told: Any) -> None:
 
 
 class Budget:
-    """What of a field is still kept. `known` are the record's secrets that were found until now, with their marks; a field
-    that repeats others is looked through for them."""
+    """What of a field is still kept. `known` are the record's secrets that were found until now; a field that repeats others
+    is looked through for them."""
 
-    def __init__(self, known: dict[str, str] | None = None, *, repeating: bool = False) -> None:
-        self.known = {} if known is None else known
+    def __init__(self, known: Known | None = None, *, repeating: bool = False) -> None:
+        self.known = known or Known()
         self.repeating = repeating
         self._strings, self._characters = _MAX_STRINGS, _MAX_CHARACTERS
         self._suspects, self._digests = _MAX_SUSPECTS, _MAX_DIGESTS

@@ -18,21 +18,20 @@ from hookgate.client.reading import (
     merged_env,
     setting,
 )
-from hookgate.client.settings import EVENTS, LEAST_CLIENT_VERSION
+from hookgate.client.settings import COMMAND_ONLY, EVENTS, LEAST_CLIENT_VERSION, NEVER, can_block
 
 #: Where hooks are posted to, unless another path is configured.
 PATH = "/ext/claude"
 #: Those that decide, and on which the client obeys a denial.
 DECIDING = ("PreToolUse", "PermissionRequest", "UserPromptSubmit", "UserPromptExpansion", "ConfigChange", "PreCompact")
-_UNSUITABLE = ("SessionStart", "Setup", "WorktreeCreate", "WorktreeRemove", "MessageDisplay")
-#: These ignore onFailure.
-_NEVER_BLOCKED = ("Stop", "SubagentStop", "TaskCompleted", "TeammateIdle")
+_UNSUITABLE = (*COMMAND_ONLY, *NEVER, "MessageDisplay")
 _ALL = (None, "", "*", ".*")
 _LEAST_TIMEOUT_SECONDS = 2
 _STEERING = re.compile(
     r"(?i:PATH|BASH_ENV|ENV|SHELL|(HTTP|HTTPS|ALL|NO|FTP)_PROXY)|CLAUDE_CODE_SHELL\w*|(LD|DYLD|PYTHON|NODE)_?\w*|PERL5\w*|RUBYOPT|GIT_\w+"
 )
-_SHELL_PINS = ("PATH", "BASH_ENV", "CLAUDE_CODE_SHELL_PREFIX")
+_SHELL_PINS = ("PATH", "SHELL", "BASH_ENV", "CLAUDE_CODE_SHELL_PREFIX", "CLAUDE_CODE_SHELL", "LD_PRELOAD")
+_CREDENTIALS = re.compile(r"(?i)authorization|cookie|.*(token|secret|password|api-?key).*")
 
 
 class Settings:
@@ -43,8 +42,12 @@ class Settings:
         self.managed = [file for file in files if file.is_managed]
         self.env = merged_env(files, environ)
         self.hooks = [hook for file in files for hook in hooks_of(file)]
-        #: The hooks that are Hookgate's: at this URL, or by their path.
-        self.ours = [hook for hook in self.hooks if hook.url and (hook.url == url if url else _path(hook.url) == PATH)]
+        #: The hooks that are Hookgate's: at this URL, or by their path; or by the bridge.
+        self.ours = [
+            hook
+            for hook in self.hooks
+            if hook.is_bridge or (hook.url and (hook.url == url if url else _path(hook.url) == PATH))
+        ]
 
     def allowed_variables(self, hook: Hook) -> set[str]:
         """Gives the variables that a hook's headers may use."""
@@ -111,9 +114,10 @@ def _presence(settings: Settings) -> Iterator[Finding]:
 
 def _hook(settings: Settings, hook: Hook) -> Iterator[Finding]:
     entry = hook.entry
-    if entry.get("onFailure") != "block" and hook.event not in _NEVER_BLOCKED:
+    if entry.get("onFailure") != "block" and can_block(hook.event):
         yield Finding(Kind.FAILS_OPEN, f"{hook.place}.onFailure")
-    if hook.matcher not in _ALL:
+    # For this one the matcher names files, and says which are looked at.
+    if hook.matcher not in _ALL and hook.event != "FileChanged":
         yield Finding(Kind.MATCHER_NARROW, hook.place, f"matcher {str(hook.matcher)[:80]!r}")
     if "if" in entry:
         yield Finding(Kind.CONDITIONAL, f"{hook.place}.if")
@@ -125,11 +129,15 @@ def _hook(settings: Settings, hook: Hook) -> Iterator[Finding]:
         if isinstance(value, str):
             for kind, what in interpolation.faults(value, settings.allowed_variables(hook), settings.env):
                 yield Finding(kind, f"{hook.place}.headers.{name}", what)
+            if _CREDENTIALS.fullmatch(name) and "$" not in value:
+                yield Finding(Kind.SECRET_IN_HEADER, f"{hook.place}.headers.{name}")
+    if hook.is_bridge and not (hook.words[0].startswith("/") and "-I" in hook.words[1:] and "args" in entry):
+        yield Finding(Kind.BRIDGE_EXPOSED, hook.place)
     disabled, file = setting(settings.files, "disableAllHooks")
     if disabled is True and file is not None and (file.is_managed or not hook.file.is_managed):
         yield Finding(Kind.HOOKS_DISABLED, file.place("disableAllHooks"))
     for patterns, where in _url_lists(settings, hook):
-        if not any(fnmatch.fnmatchcase(hook.url, str(pattern)) for pattern in patterns):
+        if hook.url and not any(fnmatch.fnmatchcase(hook.url, str(pattern)) for pattern in patterns):
             yield Finding(Kind.URL_NOT_ALLOWED, where.place("allowedHttpHookUrls"))
 
 
@@ -142,7 +150,7 @@ def _url_lists(settings: Settings, hook: Hook) -> Iterator[tuple[list[object], S
 
 
 def _routes(settings: Settings, resolve: route.Resolve) -> Iterator[Finding]:
-    for url, hook in {hook.url: hook for hook in reversed(settings.ours)}.items():
+    for url, hook in {hook.url: hook for hook in reversed(settings.ours) if hook.url}.items():
         place = f"{hook.place}.url"
         for kind, detail in route.route_faults(url, resolve):
             yield Finding(kind, place, detail)
@@ -159,7 +167,9 @@ def _policy(settings: Settings) -> Iterator[Finding]:
     def value(*keys: str) -> object:
         return setting(managed, *keys)[0]
 
-    if not _at_least(value("requiredMinimumVersion")):
+    # The bridge says no by its exit code, which every version obeys.
+    is_bridged = bool(settings.ours) and not any(hook.url for hook in settings.ours)
+    if not is_bridged and not _at_least(value("requiredMinimumVersion")):
         yield Finding(Kind.VERSION_NOT_REQUIRED, place("requiredMinimumVersion"))
     if value("allowManagedHooksOnly") is not True:
         yield Finding(Kind.OTHERS_HOOKS, place("allowManagedHooksOnly"))
@@ -167,10 +177,13 @@ def _policy(settings: Settings) -> Iterator[Finding]:
         yield Finding(Kind.BYPASS_ALLOWED, place("permissions.disableBypassPermissionsMode"))
     if value("disableSkillShellExecution") is not True:
         yield Finding(Kind.SKILL_SHELL_ALLOWED, place("disableSkillShellExecution"))
+    rules = value("permissions", "deny")
+    if not any(str(rule).startswith("Read(") for rule in (rules if isinstance(rules, list) else ())):
+        yield Finding(Kind.MENTIONS_OPEN, place("permissions.deny"))
     env = merged_env(managed, {})
-    ours = settings.ours[0].url if settings.ours else ""
+    ours = next((hook.url for hook in settings.ours if hook.url), "")
     unpinned = [name for name in route.PROXY_VARIABLES if name not in env]
-    unpinned += [name for name in route.EXEMPTIONS if not route.is_exempt(ours, {name: env.get(name, "")})]
+    unpinned += [name for name in route.EXEMPTIONS if ours and not route.is_exempt(ours, {name: env.get(name, "")})]
     if unpinned:
         yield Finding(Kind.PROXY_NOT_PINNED, place("env"), ", ".join(unpinned))
     if loose := [name for name in _SHELL_PINS if name not in env]:

@@ -33,7 +33,7 @@ class Kind(StrEnum):
         "no_hooks",
         Severity.HOLE,
         "No http hook is set for PreToolUse anywhere: nothing is asked.",
-        "Push deploy/claude-code/managed-settings.json.",
+        "Push what `hookgate settings` writes.",
     )
     FILE_UNREADABLE = (
         "file_unreadable",
@@ -63,13 +63,13 @@ class Kind(StrEnum):
         "event_missing",
         Severity.HOLE,
         "No hook for an event that decides.",
-        "Add the event, as in deploy/claude-code/managed-settings.json.",
+        "Add the event, as `hookgate settings` does.",
     )
     EVENT_UNTOLD = (
         "event_untold",
         Severity.WARNING,
         "No hook for an event that tells what became of a call.",
-        "Add the event, as in deploy/claude-code/managed-settings.json.",
+        "Add the event, as `hookgate settings` does.",
     )
     EVENT_UNSUITABLE = (
         "event_unsuitable",
@@ -159,7 +159,7 @@ class Kind(StrEnum):
         "shell_not_pinned",
         Severity.HOLE,
         "Managed settings leave a variable to others that makes approved commands run foreign code.",
-        "Set PATH, and empty BASH_ENV and CLAUDE_CODE_SHELL_PREFIX, in the env of managed settings.",
+        "Set PATH and SHELL, and empty the others, in the env of managed settings.",
     )
     ENV_STEERS = (
         "env_steers",
@@ -193,6 +193,24 @@ class Kind(StrEnum):
         Severity.WARNING,
         "A header uses a variable that is not set here: it arrives empty.",
         "Set it, best in the env of managed settings.",
+    )
+    SECRET_IN_HEADER = (
+        "secret_in_header",
+        Severity.HOLE,
+        "A header holds a credential as it is: every user of the machine can read settings.",
+        "Name a variable, and list it in allowedEnvVars.",
+    )
+    MENTIONS_OPEN = (
+        "mentions_open",
+        Severity.WARNING,
+        "No permission rule denies reading anything: `@file` mentions go to the model without a hook.",
+        'Add rules such as "Read(**/.env)" to permissions.deny of managed settings.',
+    )
+    BRIDGE_EXPOSED = (
+        "bridge_exposed",
+        Severity.HOLE,
+        "`hookgate hook` is not run by a Python with an absolute path, -I and a list of `args`: the environment says what runs in its stead.",
+        'Set "command": "/opt/hookgate/bin/python", "args": ["-I", "-m", "hookgate", "hook"].',
     )
     OTHERS_HOOKS = (
         "others_hooks",

@@ -14,6 +14,7 @@ GUARD_FILES = tuple(
         (
             "/etc/hookgate",
             "/etc/hookgate/hookgate.yaml",
+            "/etc/hookgate/hook.json",
             "/var/lib/hookgate",
             "/var/lib/hookgate/audit",
             "/opt/hookgate",

@@ -5,8 +5,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from getpass import getuser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from hookgate.client.forms import parsed
+from hookgate.client.forms.macos import DOMAIN
 
 MANAGED_FILE = "managed-settings.json"
 _MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -64,6 +69,21 @@ class Hook:
         return url if self.entry.get("type") == "http" and isinstance(url, str) else ""
 
     @property
+    def is_bridge(self) -> bool:
+        """Whether it runs `hookgate hook`."""
+        words = self.words
+        return any(one.rpartition("/")[2] == "hookgate" and following == "hook" for one, following in pairwise(words))
+
+    @property
+    def words(self) -> list[str]:
+        """The command line that it runs; none unless it is a command hook."""
+        command, arguments = self.entry.get("command"), self.entry.get("args")
+        if self.entry.get("type") != "command" or not isinstance(command, str):
+            return []
+        # Without a list of arguments a shell takes the command apart.
+        return [command, *map(str, arguments)] if isinstance(arguments, list) else command.split()
+
+    @property
     def place(self) -> str:
         """Names it."""
         return self.file.place(self.key)
@@ -78,14 +98,25 @@ def managed_directory(platform: str = sys.platform) -> Path:
     return Path("/etc/claude-code")
 
 
+def managed_preferences(platform: str = sys.platform) -> list[Path]:
+    """Gives where macOS keeps what a profile forced, as the client reads it: for this user, then for all. Not measured."""
+    directory = Path("/Library/Managed Preferences")
+    name = f"{DOMAIN}.plist"
+    return [directory / getuser() / name, directory / name] if platform == "darwin" else []
+
+
 def settings_files(project: Path, environ: Mapping[str, str], managed: Path | None = None) -> list[SettingsFile]:
     """Reads all that are there, those that count most first."""
     managed = managed or managed_directory()
     home = Path(environ.get("HOME") or Path.home())
     user = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
+    # One managed source counts, the strongest that is there (so the client's documentation).
+    forced = [path for path in managed_preferences() if _is_there(path)][:1]
     places = [
-        (Scope.MANAGED, managed / MANAGED_FILE),
-        *((Scope.MANAGED, path) for path in _drop_ins(managed / "managed-settings.d")),
+        *(
+            (Scope.MANAGED, path)
+            for path in forced or [managed / MANAGED_FILE, *_drop_ins(managed / "managed-settings.d")]
+        ),
         (Scope.LOCAL, project / ".claude" / "settings.local.json"),
         (Scope.PROJECT, project / ".claude" / "settings.json"),
         (Scope.USER, user / "settings.json"),
@@ -101,14 +132,16 @@ def settings_files(project: Path, environ: Mapping[str, str], managed: Path | No
 
 
 def read(scope: Scope, path: Path) -> SettingsFile:
-    """Reads one file."""
+    """Reads one file, in any form in which settings are pushed."""
     try:
         with path.open("rb") as stream:
-            content = json.loads(stream.read(_MAX_FILE_BYTES).decode("utf-8-sig"))
+            content = parsed(path, stream.read(_MAX_FILE_BYTES))
     except OSError as error:
         return SettingsFile(scope, path, fault=error.strerror or type(error).__name__)
-    except (ValueError, RecursionError):
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return SettingsFile(scope, path, fault="no JSON")
+    except ValueError as error:
+        return SettingsFile(scope, path, fault=str(error))
     if not isinstance(content, dict):
         return SettingsFile(scope, path, fault="no JSON object")
     return SettingsFile(scope, path, content)

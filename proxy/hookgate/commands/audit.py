@@ -31,11 +31,12 @@ from hookgate.commands.search import search, session
 from hookgate.commands.ship_left import ship_left
 from hookgate.commands.show import show
 from hookgate.commands.stats import stats
+from hookgate.commands.suggest import suggest
 from hookgate.harmless import harmless
 
 app = typer.Typer(cls=PipedGroup, help="Verify the journal of records, and look into it.", no_args_is_help=True)
 
-for _command in (search, session, show, stats, export, report, digest, schema):
+for _command in (search, session, show, stats, export, report, suggest, digest, schema):
     app.command()(_command)
 app.command("ship")(ship_left)
 

@@ -19,9 +19,9 @@ from hookgate.errors import ErrorKind
 from hookgate.explain import Explanation, explain
 from hookgate.harmless import harmless
 from hookgate.outcome import Outcome
-from hookgate.pdp.channel import ChannelError, GrpcTransport
 from hookgate.pdp.client import PdpClient
 from hookgate.pdp.process import CerbosError, CerbosProcess
+from hookgate.pdp.transport import ChannelError, channel_for
 
 #: Exit codes, by outcome; 0 for the others.
 _EXIT = {Outcome.DENY: 4, Outcome.ASK: 3, Outcome.DEFER: 3, Outcome.ERROR: 1}
@@ -62,7 +62,7 @@ async def _explain(settings: Config, policies: Path | None, user: str, roles: st
     async with _address(settings, policies) as address:
         pdp_settings = msgspec.structs.replace(settings.pdp, address=address)
         settings = msgspec.structs.replace(settings, pdp=pdp_settings)
-        transport = GrpcTransport(pdp_settings)
+        transport = channel_for(pdp_settings)
         try:
             pdp = PdpClient(transport, max_request_bytes=pdp_settings.max_request_bytes)
             return await explain(body, {"X-Claude-User": user, "X-Claude-User-Roles": roles}, settings, pdp)

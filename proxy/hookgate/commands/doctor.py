@@ -48,6 +48,7 @@ def doctor(
     found = Settings(files, environ, url=url)
     findings = examine(found)
     guarded = [] if settings else [file.path for file in files if file.is_managed]
+    guarded += [Path(word) for hook in found.ours for word in hook.words if word.startswith("/")]
     findings += power_over([*guarded, *GUARD_FILES, *(guard or ())])
     probed = None if no_send else _probe(found, project)
     if probed is not None and found.asking is not None:
@@ -62,7 +63,7 @@ def doctor(
 
 def _probe(settings: Settings, project: Path) -> Probed | None:
     hook = settings.asking
-    if hook is None:
+    if hook is None or not hook.url:
         return None
     return probe(hook.url, settings.headers(hook), settings.env, harmless_hook(str(project.resolve())))
 

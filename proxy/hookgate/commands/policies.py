@@ -10,12 +10,14 @@ from rich.text import Text
 
 from hookgate.binaries import BinaryError, find_cerbos
 from hookgate.commands.fault import stop_with
+from hookgate.commands.follow import follow
 from hookgate.errors import GateError
 from hookgate.harmless import harmless
 from hookgate.pdp.process import CerbosError
 from hookgate.policies import Comparison, Finding, Report, report_on
 
 app = typer.Typer(help="Look through a directory of policies.", no_args_is_help=True)
+app.command()(follow)
 
 _UNUSABLE, _WARNED = 1, 3
 _SHOWN = 20

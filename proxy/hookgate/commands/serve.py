@@ -13,6 +13,7 @@ import uvloop
 
 from hookgate.app import Service, StartError
 from hookgate.app.exposure import exposures, own_user
+from hookgate.app.heap import settle
 from hookgate.commands.fault import stop_with, stop_with_config
 from hookgate.config import Config, ConfigError, load
 from hookgate.telemetry.log import adopt_libraries, make_logger
@@ -55,6 +56,7 @@ async def _serve(settings: Config, path: Path | None, notices: list[str]) -> Non
         stop = stop_on(signal.SIGTERM, signal.SIGINT)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
         await service.start()
+        settle()
         await stop.wait()
         await service.stop()
     finally:

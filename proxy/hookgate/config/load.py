@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 import yaml
@@ -18,6 +18,8 @@ from hookgate.config.tree import Config
 #: Environment variables that set a key start so: HOOKGATE__DECISION__DEADLINE_SECONDS. A single underscore would meet
 #: the variables that Kubernetes makes for a Service called `hookgate`.
 ENV_PREFIX = "HOOKGATE__"
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 _TOO_DEEP = "nested too deeply (does an alias hold itself?)"
 _VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
@@ -37,23 +39,35 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ, *, needs_pd
 
     Raises ConfigError with all faults: unreadable file, YAML errors, unset variables, unknown keys, wrong values.
     """
-    source = str(path) if path else "environment"
-    tree: Any = {}
-    if path is not None:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise ConfigError(source, [f"can't be read: {why}"]) from None
-        try:
-            tree = yaml.load(text, _UniqueKeys)  # noqa: S506 (a SafeLoader)
-        except yaml.YAMLError as error:
-            raise ConfigError(source, [_yaml_fault(error)]) from None
-        except RecursionError:
-            raise ConfigError(source, [_TOO_DEEP]) from None
+    tree = tree_of(path) if path is not None else {}
     if not needs_pdp and isinstance(tree or {}, dict):
         tree = {"pdp": {"address": "unix:none"}, **(tree or {})}
-    return parse(tree, environ, source)
+    return parse(tree, environ, str(path) if path else "environment")
+
+
+def tree_of(path: Path) -> Any:
+    """Reads a YAML file, of settings or otherwise. Raises ConfigError: unreadable, no YAML, a key given twice."""
+    source = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(source, [f"can't be read: {why}"]) from None
+    try:
+        return yaml.load(text, _UniqueKeys)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(source, [_yaml_fault(error)]) from None
+    except RecursionError:
+        raise ConfigError(source, [_TOO_DEEP]) from None
+
+
+def section(kind: type[S], tree: Any, source: str) -> S:
+    """Gives the values of a tree that is no configuration of the service's. Raises ConfigError with all faults."""
+    faults: list[str] = []
+    found: S | None = _struct(kind, tree, "", faults)
+    if faults or found is None:
+        raise ConfigError(source, faults)
+    return found
 
 
 def parse(tree: Any, environ: Mapping[str, str] = os.environ, source: str = "configuration") -> Config:

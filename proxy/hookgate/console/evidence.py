@@ -12,10 +12,10 @@ from hookgate.audit.error import JournalError
 from hookgate.audit.lag import Lag, lag_of
 from hookgate.audit.recovery import newest_checkpoint
 from hookgate.audit.segments import first_seq, segment_paths, usage
-from hookgate.audit.store.question import Span, Store
+from hookgate.audit.store.question import Span, Store, StoreError
 from hookgate.console.job import Job, TakenError
 from hookgate.console.shown import is_part, page
-from hookgate.console.surroundings import Surroundings, around, remote_of, visitor_of
+from hookgate.console.surroundings import Surroundings, around, form_of, remote_of, visitor_of
 from hookgate.console.visitor import Visitor
 from hookgate.moments import moment
 
@@ -40,13 +40,21 @@ async def show(request: web.Request) -> web.Response:
 
     def ask(store: Store) -> tuple[tuple[str, ...], tuple[Span, ...], Lag | None]:
         try:
-            lag: Lag | None = lag_of(surroundings.directory, store, most=10_000)
+            behind: Lag | None = lag_of(surroundings.directory, store, most=10_000)
         except JournalError:
-            lag = None
-        return store.instances(), store.spans(), lag
+            behind = None
+        return store.instances(), store.spans(), behind
 
     journal = await asyncio.to_thread(_journal, surroundings.directory)
-    instances, spans, lag = await surroundings.ask(ask)
+    fault = ""
+    instances: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    lag: Lag | None = None
+    try:
+        instances, spans, lag = await surroundings.ask(ask)
+    except StoreError as error:
+        # The journal is looked at all the same, and who delivers.
+        fault = str(error)
     await surroundings.looks.viewed(visitor_of(request), remote_of(request), "evidence", {}, 0)
     return page(
         request,
@@ -55,6 +63,7 @@ async def show(request: web.Request) -> web.Response:
         journal=journal,
         chains=[(instance, [span for span in spans if span.instance == instance]) for instance in instances],
         lag=lag,
+        store_fault=fault,
         shippers=surroundings.status().shippers,
         job=surroundings.jobs.of("verify"),
         made=surroundings.jobs.of("report"),
@@ -90,7 +99,7 @@ async def verification(request: web.Request) -> web.Response:
 async def report(request: web.Request) -> web.Response:
     """Begins a report by the form's fields."""
     surroundings, visitor = _auditor(request)
-    form = await request.post()
+    form = await form_of(request)
     given = {
         name: str(form.get(name, "")).strip()[:_MOST_CHARACTERS] for name in ("from", "to", "paths", "commands", "form")
     }

@@ -7,11 +7,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from hookgate.app.origin import local_address
-from hookgate.audit.store.question import StoreError, TooLongError
+from hookgate.audit.store.question import NoStoreError, StoreError, TooLongError
 from hookgate.console.asking import BusyError
 from hookgate.console.looks import UnrecordedError
 from hookgate.console.shown import is_part, page
-from hookgate.console.surroundings import VISITOR, around, remote_of
+from hookgate.console.surroundings import VISITOR, around, form_of, remote_of
 from hookgate.console.visitor import Visitor, role_among
 from hookgate.errors import GateError
 from hookgate.harmless import harmless
@@ -81,7 +81,9 @@ async def ours(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise web.HTTPForbidden(reason="Another site's page asks", text="Only pages of the console may ask it.")
         return await handler(request)
     origin = request.headers.get("Origin")
-    is_own = site in ("", "same-origin", "none") and (origin is None or urlsplit(origin).netloc == host)
+    # What stands before us may ask under another name than browsers do.
+    names = {host, urlsplit(around(request).config.public_url).netloc} - {""}
+    is_own = site in ("", "same-origin", "none") and (origin is None or urlsplit(origin).netloc in names)
     if not is_own:
         raise web.HTTPForbidden(reason="Another site's page asks", text="Only pages of the console may ask it.")
     return await handler(request)
@@ -110,6 +112,12 @@ async def faults(request: web.Request, handler: Handler) -> web.StreamResponse:
     except TooLongError as error:
         mend = "Name a shorter period, a user, a tool or a session: an index leads to those. console.question_seconds bounds it."
         return _fault(request, 504, "The question took too long", str(error), mend)
+    except NoStoreError:
+        detail = "The store is made with the first record, a second or two after Hookgate has started. This page looks again by itself."
+        mend = "If it stays so: Evidence says whether a shipper of type sqlite or postgres delivers, and the log why not (ship_failed)."
+        answer = _fault(request, 503, "No record yet", detail, mend)
+        answer.headers["Refresh"] = "2"
+        return answer
     except StoreError as error:
         mend = "Nothing is lost: the journal has every record. The page works again when the store does."
         return _fault(request, 503, "The store can't be read", str(error), mend)
@@ -174,7 +182,7 @@ async def by_token(request: web.Request, text: str = "") -> Visitor | None:
 async def _bears(request: web.Request, csrf: str) -> bool:
     given = request.headers.get("X-CSRF-Token", "")
     if not given and request.content_type == "application/x-www-form-urlencoded":
-        given = str((await request.post()).get("csrf", ""))
+        given = str((await form_of(request)).get("csrf", ""))
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), csrf.encode())
 
 

@@ -79,13 +79,17 @@ class Jobs:
                 running.path.unlink(missing_ok=True)
         job = Job(kind, secrets.token_urlsafe(12), user, time.monotonic())
         if suffix:
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="hookgate-console-")
-            job.path = Path(self._folder.name) / f"{job.name}{suffix}"
+            job.path = self.folder() / f"{job.name}{suffix}"
             arguments = [*arguments, "--out", str(job.path)]
         self._jobs[kind] = job
         self._tasks[kind] = asyncio.create_task(self._run(job, arguments, environment))
         return job
+
+    def folder(self) -> Path:
+        """Gives a folder for what is made; it is gone when the jobs are closed. Raises OSError."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="hookgate-console-")
+        return Path(self._folder.name)
 
     async def close(self) -> None:
         """Ends all of them, and removes what they made."""

@@ -8,7 +8,7 @@ from aiohttp import web
 from hookgate.console.guard import COOKIE, by_token
 from hookgate.console.oidc import LoginError
 from hookgate.console.shown import page
-from hookgate.console.surroundings import VISITOR, around, remote_of
+from hookgate.console.surroundings import VISITOR, around, form_of, remote_of
 from hookgate.console.visitor import WHOLE_SECONDS, Role
 
 _LOGIN_COOKIE = "hookgate_login"
@@ -56,7 +56,7 @@ async def _by_link(request: web.Request) -> web.StreamResponse:
 
 async def by_form(request: web.Request) -> web.StreamResponse:
     """A bearer token that somebody has typed in."""
-    form = await request.post()
+    form = await form_of(request)
     token = str(form.get("token", "")).strip()[:_MOST_TOKEN_CHARACTERS]
     visitor = await by_token(request, token) if token and token.isascii() else None
     if visitor is None:

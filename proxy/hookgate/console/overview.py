@@ -20,6 +20,7 @@ _TOP = 8
 #: Enough for a sum over all users and tools of most companies; the lists show the first of them.
 _NAMES = 1000
 _MOST_BUCKETS = 96
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 _PERIOD = ("since", "from", "to")
 _SERVICE_ROWS = 200
 _ERRORS = frozenset(one.value for one in ErrorKind)
@@ -107,9 +108,10 @@ def _period(request: web.Request) -> tuple[Asked, Filter]:
     """Gives the period asked for, by itself the last day, always with an end."""
     now = datetime.now(UTC)
     question = asked({name: request.query.get(name, "") for name in _PERIOD}, now, default_since="1d")
-    since, until = question.filter.since, question.filter.until or now
-    if since is None or since >= until:
-        since = until - timedelta(days=1)
+    # Before it nothing was recorded, and arithmetic ends some years before the first one.
+    until = max(question.filter.until or now, _FIRST + timedelta(days=1))
+    since = question.filter.since
+    since = until - timedelta(days=1) if since is None or since >= until else max(since, _FIRST)
     return question, Filter(since=since, until=until)
 
 

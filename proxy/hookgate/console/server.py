@@ -16,7 +16,7 @@ from hookgate.audit.shipping.status import Status
 from hookgate.config.audit import Audit
 from hookgate.config.console import Console, store_of
 from hookgate.config.identity import TokenSource
-from hookgate.console import evidence, fleet, live, login, overview, people, policies, record, search, timeline
+from hookgate.console import evidence, fleet, live, login, overview, people, policies, record, search, timeline, whatif
 from hookgate.console.asking import Asking
 from hookgate.console.guard import faults, headers, known, ours
 from hookgate.console.job import Jobs
@@ -182,6 +182,9 @@ def application(surroundings: Surroundings) -> web.Application:
             web.get("/people", people.show),
             web.get("/fleet", fleet.show),
             web.get("/policies", policies.show),
+            web.get("/whatif", whatif.show),
+            web.post("/whatif", whatif.begin),
+            web.get("/whatif/{name}", whatif.state),
             web.get("/evidence", evidence.show),
             web.post("/evidence/verify", evidence.verify),
             web.get("/evidence/verify/{name}", evidence.verification),

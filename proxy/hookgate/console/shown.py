@@ -28,6 +28,7 @@ _PAGES = (
     ("people", "/people", "People"),
     ("fleet", "/fleet", "Fleet"),
     ("policies", "/policies", "Policies"),
+    ("whatif", "/whatif", "What\N{NON-BREAKING HYPHEN}if"),
     ("evidence", "/evidence", "Evidence"),
 )
 

@@ -1,6 +1,6 @@
 """What all pages share: the settings, the store, who may look, and how the shippers are doing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,15 @@ def around(request: web.Request) -> Surroundings:
 def visitor_of(request: web.Request) -> Visitor:
     """Gives who looks; only where somebody was let in."""
     return request[VISITOR]
+
+
+async def form_of(request: web.Request) -> Mapping[str, object]:
+    """Gives a form's fields. Raises HTTPException for what is none."""
+    try:
+        return await request.post()
+    except (LookupError, ValueError, AssertionError):
+        # An unknown character set, bytes that are no text, and parts that do not end.
+        raise web.HTTPBadRequest(reason="No form", text="The form can't be read.") from None
 
 
 def remote_of(request: web.Request) -> str:

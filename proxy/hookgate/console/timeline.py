@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from hookgate.audit.store.question import Filter, Page, Row, Stats, Store
+from hookgate.audit.store.question import Filter, Page, Row, Stats, Store, StoreError
 from hookgate.console.shown import page
 from hookgate.console.surroundings import around, remote_of, visitor_of
 
@@ -35,7 +35,12 @@ async def show(request: web.Request) -> web.Response:
         found = store.session(name, limit=_ROWS, cursor=cursor)
         return found, store.stats(Filter(session_id=name), top=5, buckets=1)
 
-    found, stats = await around(request).ask(ask)
+    try:
+        found, stats = await around(request).ask(ask)
+    except StoreError as error:
+        if not str(error).startswith("the cursor"):
+            raise
+        raise web.HTTPBadRequest(reason="No such page", text=str(error)) from None
     await around(request).looks.viewed(
         visitor_of(request), remote_of(request), "session", {"session": name}, len(found.rows)
     )

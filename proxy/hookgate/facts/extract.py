@@ -43,6 +43,10 @@ _TALK = frozenset(
 _TEXT_KEYS = frozenset(["prompt", "description", "message", "query"])
 _MAX_PATH_CHARACTERS = 4096
 _MAX_STRINGS = 512
+#: Facts of so many command lines are remembered, of so many characters with their directory.
+_MAX_KNOWN, _MAX_KNOWN_CHARACTERS = 256, 2048
+#: By tool, directory and command, the one that was used last at the end. Facts don't change, and hang on nothing else.
+_known: dict[tuple[str, str, str], Facts] = {}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 #: Marks that turn the direction of writing, or that take no room.
 _HIDDEN = re.compile(
@@ -61,6 +65,32 @@ _COMMAND_KEYS = frozenset({"command", "cmd", "script", "shell_command", "command
 
 
 def facts_of(event: HookEvent) -> Facts:
+    """Gives the facts about an event, as `read` does. A command comes up again when it was permitted, and when it has run: the
+    facts about the last ones are remembered."""
+    command = event.tool_input.get("command")
+    if (
+        event.tool not in _COMMAND_TOOLS
+        or not isinstance(command, str)
+        or len(command) + len(event.cwd) > _MAX_KNOWN_CHARACTERS
+        or event.altered
+        or event.dropped
+        or event.truncated
+    ):
+        return read(event)
+    key = (event.tool, event.cwd, command)
+    found = _known.pop(key, None)
+    if found is None:
+        found = read(event)
+        if found.opaque:
+            # It may be for want of time, which there may be another time.
+            return found
+        if len(_known) >= _MAX_KNOWN:
+            del _known[next(iter(_known))]
+    _known[key] = found
+    return found
+
+
+def read(event: HookEvent) -> Facts:
     """Gives the facts about an event; never fails: what can't be told makes it `opaque`."""
     cwd = event.cwd
     tool = event.tool

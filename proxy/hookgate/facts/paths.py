@@ -21,9 +21,13 @@ def trimmed(written: str) -> str:
     return written.strip(_JS_SPACE)
 
 
-def resolved(written: str, cwd: str) -> str:
+#: Another's home, as shells read it: `~root`, `~alex/x`.
+_USER = re.compile(r"^~([a-z_][a-z0-9_-]*)(?=/|$)")
+
+
+def resolved(written: str, cwd: str, *, homes: bool = True) -> str:
     """Gives the absolute, normalised path. `~` is the home directory that the working directory lies in, and stays symbolic
-    where it lies in none: the service's own home is not the client's.
+    where it lies in none: the service's own home is not the client's. With `homes`, `~name` is another's.
 
     A relative path without a known working directory stays relative. A Windows path is told by its drive letter, or by that
     of the working directory, and given with forward slashes.
@@ -35,6 +39,9 @@ def resolved(written: str, cwd: str) -> str:
     if written[:1] == "~" and (written == "~" or written[1] == "/"):
         home = home_of(cwd)
         return posixpath.normpath(f"{home}/{written[2:]}" if home else written)
+    if homes and written[:1] == "~" and (user := _USER.match(written)):
+        name = user[1]
+        written = f"{'' if name == 'root' else '/home'}/{name}{written[user.end() :]}"
     path = written if written[:1] == "/" or not cwd else f"{cwd}{'' if cwd[-1] == '/' else '/'}{written}"
     if path[:1] == "/" and "//" not in path and "/." not in path and path[-1] != "/":
         return path  # Normal already, as most are.
@@ -93,7 +100,8 @@ def fact(
     trim: bool = False,
 ) -> PathFact:
     """Gives what is known of a path as written in a directory."""
-    path = resolved((trimmed(written) if trim else written) or ".", cwd)
+    # The client knows no homes but the user's own.
+    path = resolved((trimmed(written) if trim else written) or ".", cwd, homes=not trim)
     indirect = path.startswith(("/proc/", "/dev/fd/")) and _INDIRECT.match(path) is not None
     return PathFact(
         path,

@@ -8,10 +8,10 @@ bounded before parsing, and no single step works on more than a window of a larg
 import json
 import re
 import time
-from array import array
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import Any
+
+import re2
 
 from hookgate.errors import ErrorKind, GateError
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
@@ -20,15 +20,17 @@ from hookgate.hooks.turn import LIGHT_BYTES, Turn
 SMALL_BYTES = 64 * 1024
 _SLICE_SECONDS = 0.004
 MAX_DEPTH = 100
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 #: Integers beyond this are not exact in a double, which is what the PDP and the client compute with (RFC 8259, 6).
 MAX_EXACT = 2**53
 
+#: Bytes are bytes: no character is longer.
+_BYTES = re2.Options()
+_BYTES.encoding = re2.Options.Encoding.LATIN1
+
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-#: One level deeper, one less deep; as signed bytes.
-_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[{]}")
 _TOKEN = re.compile(rb'["\[\]{},]')
-_IN_STRING = re.compile(rb'[^"\\]*+(?:(?:\\.)++[^"\\]*+)*+', re.DOTALL)
+_IN_STRING = re2.compile(rb'(?s)[^"\\]*(?:\\.[^"\\]*)*', _BYTES)
 _SPACE_COLON = re.compile(rb"[ \t\r\n]*+:")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB-Fc-f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -61,10 +63,10 @@ class Reader:
         Raises GateError: payload_too_complex, payload_malformed, pdp_too_large (larger than the PDP takes, even without
         the tool's response).
         """
-        if len(body) <= LIGHT_BYTES and self._plainly_simple(body):
+        if len(body) <= LIGHT_BYTES and self._has_few_values(body):
             return self._parse(body, ())
         async with self._turn:
-            if len(body) <= SMALL_BYTES and self._plainly_simple(body):
+            if len(body) <= SMALL_BYTES and self._has_few_values(body):
                 return self._parse(body, ())
         truncated: tuple[str, ...] = ()
         response = await self._scan(body)
@@ -74,21 +76,18 @@ class Reader:
         if len(body) > self._whole_bytes:
             raise GateError(ErrorKind.PDP_TOO_LARGE, f"{len(body)} bytes without the tool's response")
         async with self._turn:
-            read = self._parse(body, truncated)
+            read = self._parse(body, truncated, is_bounded=True)
             read.response = response
             return read
 
-    def _plainly_simple(self, body: bytes | bytearray) -> bool:
+    def _has_few_values(self, body: bytes | bytearray) -> bool:
+        """Whether a body is sure to hold no more values than may be, and no response that is to be left out. Brackets and commas
+        inside strings count as well, which is soon done; only where that is too many are the strings left out."""
         if len(body) > self._cut_bytes and b'"tool_response"' in body:
             return False
-        opened = body.count(b"[") + body.count(b"{")
-        if opened <= MAX_DEPTH and opened + body.count(b",") <= self._values:
+        if _most_values(body) <= self._values:
             return True
-        bare = _STRING.sub(b"", body)
-        if bare.count(b"[") + bare.count(b"{") + bare.count(b",") > self._values:
-            return False
-        steps = array("b", bare.translate(_STEPS, _NO_BRACKETS))
-        return max(accumulate(steps), default=0) <= MAX_DEPTH
+        return _most_values(_STRING.sub(b"", body)) <= self._values
 
     async def _scan(self, body: bytes | bytearray) -> tuple[int, int] | None:
         """Counts values and depth; gives where the top-level `tool_response` begins and ends."""
@@ -102,7 +101,8 @@ class Reader:
                 unfinished = any(time.perf_counter() > end for _ in walk)
         return structure.response
 
-    def _parse(self, body: bytes | bytearray, truncated: tuple[str, ...]) -> "Read":
+    def _parse(self, body: bytes | bytearray, truncated: tuple[str, ...], *, is_bounded: bool = False) -> "Read":
+        """`is_bounded`: its brackets are counted already."""
         self._altered = False
         try:
             text = body.decode("utf-8")
@@ -113,11 +113,16 @@ class Reader:
             raise GateError(
                 ErrorKind.PAYLOAD_MALFORMED, f"invalid JSON at character {error.pos}: {error.msg}"
             ) from None
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            raise GateError(ErrorKind.PAYLOAD_MALFORMED, _TOO_DEEP) from None
+        except ValueError as error:
             raise GateError(ErrorKind.PAYLOAD_MALFORMED, str(error)[:200]) from None
         if not isinstance(value, dict):
             raise GateError(ErrorKind.PAYLOAD_MALFORMED, "not a JSON object")
-        if _SURROGATE_ESCAPE.search(text):
+        # Not more brackets than levels: then there is nothing to count, as in nearly every body.
+        if not is_bounded and body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_too_deep(value):
+            raise GateError(ErrorKind.PAYLOAD_MALFORMED, _TOO_DEEP)
+        if "\\u" in text and _SURROGATE_ESCAPE.search(text):
             value = self._without_surrogates(value)
         return Read(value, self._altered, truncated)
 
@@ -212,7 +217,7 @@ class _Structure:
         else:
             self._depth -= 1
         if self._depth > MAX_DEPTH:
-            raise GateError(ErrorKind.PAYLOAD_MALFORMED, f"nested deeper than {MAX_DEPTH} levels")
+            raise GateError(ErrorKind.PAYLOAD_MALFORMED, _TOO_DEEP)
         if self._depth < 0:
             raise GateError(ErrorKind.PAYLOAD_MALFORMED, "a bracket closes that was never opened")
         # Each value is one string at the most, and has one more for its key.
@@ -235,6 +240,24 @@ def _string_ends(body: bytes | bytearray, pos: int, end: int) -> Iterator[int]:
         if pos < end:
             yield pos
     yield end
+
+
+def _most_values(body: bytes | bytearray) -> int:
+    return body.count(b"[") + body.count(b"{") + body.count(b",")
+
+
+def _is_too_deep(value: dict[str, Any]) -> bool:
+    layer: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        layer = [
+            inner
+            for outer in layer
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not layer:
+            return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """Header fields that say who asks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from hookgate.errors import ErrorKind, GateError
 
 #: A token with many groups takes some kilobytes.
 MAX_TOKEN_CHARACTERS = 16 * 1024
 _SCHEME = "bearer"
+#: What headers come in, which finds fields in any case by itself.
+_MULTIPLE = (CIMultiDict, CIMultiDictProxy)
 
 
 def field(headers: Mapping[str, str], name: str) -> str | None:
@@ -14,8 +18,12 @@ def field(headers: Mapping[str, str], name: str) -> str | None:
 
     Raises GateError: identity_invalid, for a field that is there twice, for then it says two things.
     """
-    wanted = name.lower()
-    found = [value for key, value in headers.items() if key.lower() == wanted]
+    found: Sequence[str]
+    if isinstance(headers, _MULTIPLE):
+        found = headers.getall(name, ())
+    else:
+        wanted = name.lower()
+        found = [value for key, value in headers.items() if key.lower() == wanted]
     if not found:
         return None
     if len(found) > 1:

@@ -1,8 +1,8 @@
-"""The channel to the PDP: bytes to bytes with a timeout. Another transport fits in here."""
+"""The channel to the PDP over grpcio, the reference."""
 
 import os
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,7 @@ from grpc import StatusCode
 
 from hookgate.config.tree import Pdp, PdpTls
 from hookgate.errors import ErrorKind, GateError
-
-#: Sends a request's bytes, waits so many seconds at the most, gives the response's bytes. Raises GateError.
-Transport = Callable[[bytes, float], Awaitable[bytes]]
-
-METHOD = "/cerbos.svc.v1.CerbosService/CheckResources"
+from hookgate.pdp.transport import METHOD, ChannelError, Metadata
 
 _OPTIONS = [
     # Back 0.3 s after an outage instead of 3 s; while in back-off a call fails at once, so no circuit breaker is needed.
@@ -47,15 +43,11 @@ _KINDS = {
 }
 
 
-class ChannelError(Exception):
-    """The channel can't be made as configured; one line that names the setting."""
-
-
 class GrpcTransport:
     """One gRPC channel, to be made inside the running event loop and closed in it. Raises ChannelError. `metadata` gives what
     each call carries beside its request."""
 
-    def __init__(self, config: Pdp, metadata: Callable[[], tuple[tuple[str, str], ...] | None] = lambda: None) -> None:
+    def __init__(self, config: Pdp, metadata: Callable[[], Metadata | None] = lambda: None) -> None:
         self._metadata = metadata
         options: list[tuple[str, Any]] = list(_OPTIONS)
         if config.tls.server_name:

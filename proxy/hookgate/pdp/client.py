@@ -6,10 +6,10 @@ import time
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential, wait_random
 
 from hookgate.errors import ErrorKind, GateError
-from hookgate.pdp.channel import Transport
 from hookgate.pdp.decision import Decision
 from hookgate.pdp.request import Question, encode
 from hookgate.pdp.response import allow_deep_answers, decode
+from hookgate.pdp.transport import Transport
 
 #: A retry with less than this left would only turn an outage into a timeout.
 _LEAST_SECONDS = 0.02

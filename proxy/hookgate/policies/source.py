@@ -3,16 +3,14 @@
 Principal and role policies are left out: they are compiled and tested like the others, but not looked at.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from hookgate.policies.directory import field_name, policy_files
 from hookgate.policies.model import Condition, DerivedRole, Expression, Policy, Rule
-
-_SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +36,9 @@ def policies_in(directory: Path) -> tuple[Policy, ...]:
     Files that hold something else, or nothing that can be read, are passed over: Cerbos's compiler has the say on them.
     """
     found = _Found()
-    for file in _files(directory):
+    for file in policy_files(directory):
         _File(file, str(file.relative_to(directory))).read_into(found)
     return tuple(_resolved(policy, imports, found) for policy, imports in found.policies)
-
-
-def _files(directory: Path) -> Iterator[Path]:
-    """Gives the files that Cerbos would read: no tests, no test data, no schemas, nothing hidden."""
-    for file in sorted(directory.rglob("*")):
-        folders = file.relative_to(directory).parts[:-1]
-        if any(folder.startswith((".", "_")) or folder == "testdata" for folder in folders):
-            continue
-        if file.suffix in _SUFFIXES and not file.name.startswith(".") and not file.stem.endswith("_test"):
-            yield file
 
 
 def _resolved(policy: Policy, imports: _Imports, found: _Found) -> Policy:
@@ -152,7 +140,7 @@ class _File:
         }
 
     def _expressions(self, node: yaml.Node | None) -> dict[str, Expression]:
-        return {key: self._expression(value) for key, value in self._fields(node).items()}
+        return {key: self._expression(value) for key, value in self._entries(node).items()}
 
     def _expression(self, node: yaml.Node) -> Expression:
         # The text of a block scalar (| or >) begins on the line below its sign.
@@ -163,9 +151,12 @@ class _File:
         return tuple(self._expression(node) for node in nodes if node is not None)
 
     def _values(self, node: yaml.Node | None) -> dict[str, Any]:
-        return {key: self._loader.construct_object(value, deep=True) for key, value in self._fields(node).items()}
+        return {key: self._loader.construct_object(value, deep=True) for key, value in self._entries(node).items()}
 
     def _fields(self, node: yaml.Node | None) -> dict[str, yaml.Node]:
+        return {field_name(name): value for name, value in self._entries(node).items()}
+
+    def _entries(self, node: yaml.Node | None) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):
             return {}
         self._loader.flatten_mapping(node)

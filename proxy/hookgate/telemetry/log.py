@@ -37,12 +37,12 @@ def make_logger(
             else [structlog.processors.JSONRenderer(ensure_ascii=True)]
         ),
     ]
+    # Bound at once: what is returned by itself binds again for each line, also for those that are not written.
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         _Sink(write),
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.level]),
-        cache_logger_on_first_use=True,
-    )
+    ).bind()
     return logger
 
 

@@ -1,5 +1,7 @@
 """Metrics, by Prometheus's conventions."""
 
+from functools import partial
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -16,6 +18,7 @@ from hookgate.errors import ErrorKind
 from hookgate.hooks.catalog import EVENTS
 from hookgate.pdp.findings import CanaryState
 from hookgate.telemetry.labels import Labels
+from hookgate.telemetry.principals import Principals
 from hookgate.telemetry.shipping import ShipMetrics
 
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -51,6 +54,11 @@ class Metrics:
         )
         self.pdp_seconds = Histogram(
             "hookgate_pdp_duration_seconds", "The PDP's answer, as waited for.", buckets=_BUCKETS, registry=registry
+        )
+        self.pdp_fallbacks = Counter(
+            "hookgate_pdp_transport_fallbacks",
+            "Times that grpcio took over from `pdp.transport: http2`, until the next start.",
+            registry=registry,
         )
         self.journal_seconds = Histogram(
             "hookgate_journal_duration_seconds", "Writing a record, as waited for.", buckets=_BUCKETS, registry=registry
@@ -127,6 +135,15 @@ class Metrics:
         self.identities = Counter(
             "hookgate_identities", "Hook requests by where the identity came from.", ["source"], registry=registry
         )
+        self.principals = Principals()
+        people = Gauge(
+            "hookgate_principals",
+            "Different users of the last hour, at most 10,000, by whether they were verified.",
+            ["verified"],
+            registry=registry,
+        )
+        for verified in (True, False):
+            people.labels(str(verified).lower()).set_function(partial(self.principals.count, verified=verified))
         self.claims_contradicted = Counter(
             "hookgate_identity_contradictions",
             "Requests whose X-Claude-User named somebody else than the verified user.",

@@ -1,5 +1,7 @@
 """Metrics and log lines of decisions."""
 
+from functools import cache
+
 import structlog
 
 from hookgate.audit.record import Record
@@ -17,14 +19,19 @@ class Tally:
         self._metrics = metrics
         self._log = log
         self._warned: set[tuple[str, str, str]] = set()
+        # There are not more of them than label values, and finding one anew takes longer than counting.
+        self._decision = cache(metrics.decisions.labels)
+        self._hook_seconds = cache(metrics.hook_seconds.labels)
+        self._identity = cache(metrics.identities.labels)
 
     def decided(self, record: Record) -> None:
         """Takes over one decision's record."""
         metrics, labels = self._metrics, self._metrics.labels
         event = labels.event(record.event)
-        metrics.decisions.labels(event, labels.tool(record.tool), record.outcome, record.mode).inc()
-        metrics.hook_seconds.labels(event).observe(record.total_seconds)
-        metrics.identities.labels(record.source or "none").inc()
+        self._decision(event, labels.tool(record.tool), record.outcome, record.mode).inc()
+        self._hook_seconds(event).observe(record.total_seconds)
+        self._identity(record.source or "none").inc()
+        metrics.principals.see(record.user, verified=record.verified)
         if record.claimed_user:
             metrics.claims_contradicted.inc()
         if record.pdp_seconds:

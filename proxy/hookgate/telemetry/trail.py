@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import cache
 
 import structlog
 
@@ -18,11 +19,13 @@ class TrailWatch:
         self._log = log
         self._unflushed = False
         self._kept = ""
+        # There are not more of them than kinds of records, and finding one anew takes longer than counting.
+        self._records = cache(metrics.journal_records.labels)
 
     def wrote(self, kinds: Mapping[str, int], size_bytes: int) -> None:
         """Counts lines that were written."""
         for kind, count in kinds.items():
-            self._metrics.journal_records.labels(kind).inc(count)
+            self._records(kind).inc(count)
         self._metrics.journal_bytes.inc(size_bytes)
 
     def lost(self, kind: str) -> None:

@@ -9,7 +9,7 @@ import asyncpg
 
 from hookgate.audit.store.dialect import Row, variants
 from hookgate.audit.store.postgres_tables import version_of
-from hookgate.audit.store.question import StoreError, TooLongError
+from hookgate.audit.store.question import NoStoreError, StoreError, TooLongError
 
 _Result = TypeVar("_Result")
 _CONNECT_SECONDS = 10.0
@@ -114,7 +114,7 @@ class PostgresDatabase:
         version = await version_of(connection, schema)
         if version == 0:
             connection.terminate()
-            raise StoreError(
+            raise NoStoreError(
                 f"{self._name}: no store there: `hookgate ship` makes it when it first delivers; `hookgate audit ship DIR` fills one from a journal"
             )
         if version is None:

@@ -13,6 +13,10 @@ class StoreError(Exception):
     """The store can't be read; one line that names it and says what to do."""
 
 
+class NoStoreError(StoreError):
+    """There is no store yet."""
+
+
 class TooLongError(StoreError):
     """A question took longer than it may."""
 

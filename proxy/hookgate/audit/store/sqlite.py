@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hookgate.audit.store.dialect import Row, variants
-from hookgate.audit.store.question import StoreError, TooLongError
+from hookgate.audit.store.question import NoStoreError, StoreError, TooLongError
 from hookgate.audit.store.tables import FLEET, FLEET_INDEXES, INDEXES, REPLACED, TABLES, Column, Table
 
 #: "HkGt": what tells the file from another program's.
@@ -92,7 +92,7 @@ class SqliteDatabase:
         self._limit_seconds = limit_seconds
         self._until = math.inf
         if not path.exists():
-            raise StoreError(
+            raise NoStoreError(
                 f"{path}: no store there: `hookgate ship` makes it; `hookgate audit ship DIR` fills one from a journal"
             )
         self._connection = self._opened()
@@ -175,6 +175,9 @@ class SqliteDatabase:
                 raise StoreError(f"{self._path}: {error}") from None
             if version < len(STEPS):
                 connection.close()
+                if version == 0:
+                    # Somebody is about to make it.
+                    raise NoStoreError(f"{self._path}: no store there yet")
                 raise StoreError(
                     f"{self._path}: of an older version: start `hookgate ship` once, which brings it up to date"
                 )

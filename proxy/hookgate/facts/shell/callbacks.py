@@ -7,6 +7,8 @@ from types import MappingProxyType
 from hookgate.facts.model import Access
 from hookgate.facts.shell.call import Call
 from hookgate.facts.shell.state import Shell
+from hookgate.facts.shell.touch import mentions
+from hookgate.facts.shell.words import Word
 
 #: By program: options that take a command line.
 _OPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -34,6 +36,10 @@ _OPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
             "emacs": "--eval --execute",
             "gcc g++ clang cc": "-wrapper",
             "docker podman": "--health-cmd",
+            "ansible": "-a --args",
+            "gcloud vagrant": "-c --command",
+            "fly flyctl": "-C --command",
+            "watchexec nodemon": "--exec -x",
             "git": "-x --exec --extcmd --upload-pack --receive-pack -O --open-files-in-pager --tree-filter --index-filter --msg-filter "
             "--env-filter --commit-filter --tag-name-filter --parent-filter --tool-command --sendmail-cmd --to-cmd --cc-cmd",
         }.items()
@@ -84,6 +90,10 @@ _GIT_DIRECTORY = re.compile(r"(?i)^(?:core\.hookspath|init\.templatedir)$")
 _GIT_NO_COMMANDS = frozenset(
     ["", "true", "false", "store", "cache", "osxkeychain", "manager", "manager-core", "wincred", "libsecret"]
 )
+#: A makefile's recipe behind its rule, or on a line of its own.
+_RECIPE = re.compile(r"^(?:\t|[^\t#:=]*:[^=;]*;)\s*[@+-]*(.+)$")
+_MAKEFILES = frozenset(["-f", "--file", "--makefile"])
+_MAX_LINES = 64
 _GIT_BEHIND = (("submodule", "foreach"), ("bisect", "run"))
 
 
@@ -105,6 +115,9 @@ def callbacks(shell: Shell, call: Call) -> None:
         for text in call.texts:
             if text.startswith(("SHELL=", "MAKE=")):
                 _read(shell, call, text.partition("=")[2])
+        _makefile(shell, call)
+    elif program == "sqlite3" and call.frame.flow.text is not None:
+        mentions(shell.ledger, program, Word(call.frame.flow.text), shell.cwd)
     elif program == "git":
         _git(shell, call)
 
@@ -143,6 +156,18 @@ def _command_in(program: str, option: str, value: str) -> str:
 def _read(shell: Shell, call: Call, command: str) -> None:
     if command.strip():
         shell.read(command, call.frame.inside(call.program))
+
+
+def _makefile(shell: Shell, call: Call) -> None:
+    """`make -f -`: the rules flow in."""
+    if any(
+        option in ("-f", "--file", "--makefile") and value in ("-", "/dev/stdin")
+        for option, value in _values(call.texts, _MAKEFILES)
+    ):
+        shell.interpreted(call.frame.flow.tags)
+        for line in (call.frame.flow.text or "").splitlines()[:_MAX_LINES]:
+            if match := _RECIPE.match(line):
+                _read(shell, call, match[1])
 
 
 def _git(shell: Shell, call: Call) -> None:

@@ -15,9 +15,9 @@ _RUNS = re.compile(
     r"\bos\.execute|\brun)\s*\(?\s*\[?\s*$"
 )
 _DELETES = re.compile(
-    r"(?:\brmtree|\bunlink(?:Sync)?|\bremove|\brmdir(?:Sync)?|\brmSync|\brm|\brm_rf|\brm_r|\bremove_tree|\bremovedirs)\s*\(?\s*$"
+    r"(?:\brmtree|\bunlink(?:Sync)?|\bremove(?:Sync)?|\brmdir(?:Sync)?|\brmSync|\brm|\brm_rf|\brm_r|\bremove_tree|\bremovedirs)\s*\(?\s*(?:(?:pathlib\.)?Path\(\s*)?$"
 )
-_TREES = re.compile(r"\brmtree|\brm_rf|\brm_r\b|\bremove_tree|\brmSync|\brm\(")
+_TREES = re.compile(r"\brmtree|\brm_rf|\brm_r\b|\bremove_tree|\brmSync|\bremoveSync|\brm\(")
 _WRITES = re.compile(r"^\s*,\s*(?:mode\s*=\s*)?[\"'](?:[wax]|r\+)|\.write_text|\.write_bytes")
 _WRITE_CALLS = re.compile(
     r"(?:write_?[Ff]ile(?:Sync)?|file_put_contents|append_?[Ff]ile(?:Sync)?|FileWriter|urlretrieve\([^)]*|copy\w*\([^)]*)\s*\(?\s*,?\s*$"

@@ -23,6 +23,8 @@ _SUBSTITUTIONS = frozenset(["command_substitution", "process_substitution"])
 #: Nothing, unless somebody sets them.
 _NO_ARGUMENTS = ("$@", "$*")
 _EXPANSION = re.compile(r"^\$\{(\w+)(:?[-+=?])?")
+#: An element, or all of an array, as it is.
+_ELEMENT = re.compile(r"^\$\{\w+\[(?:\w+|[@*])\]\}$")
 _QUOTED_ESCAPE = re.compile(r"\\([$`\"\\])")
 #: Variables with a value that is the same for everybody, or known from the call.
 _STANDARD = {"HOME": "~", "TMPDIR": "/tmp", "IFS": " "}  # noqa: S108 (as text)
@@ -134,6 +136,8 @@ def _expansion(shell: Shell, node: Node, frame: Frame) -> Word:
     known = _variable(shell, name)
     if written == f"${{{name}}}":
         return known.reading(f"${name}") if known.dynamic else known
+    if _ELEMENT.match(written):
+        return Word(f"${name}", True, True, known.tags)
     if not operator:
         return Word(f"${{{name}}}", True, True, known.tags)
     other = written[match.end() : -1]

@@ -131,6 +131,8 @@ def parallel(shell: Shell, call: Call) -> None:
     if end == len(texts):
         if not texts[start:]:
             standard_input(shell, call)
+        elif any(" " in text for text in texts[start:]):
+            shell.read(" ".join(texts[start:]), call.frame.inside("xargs"))
         else:
             shell.run([Word(text) for text in texts[start:]], [], call.frame.within("xargs"))
         return

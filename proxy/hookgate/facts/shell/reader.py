@@ -127,6 +127,8 @@ class CommandReader(Shell):
                 options = Options(options.flags, options.operands + more, options.values)
             elif program == "rm" and "--recursive" in options.flags:
                 self.ledger.shapes["deletes_from_pipe"] = None
+        elif program == "rm" and "--recursive" in options.flags and "read" in call.tags:
+            self.ledger.shapes["deletes_from_pipe"] = None
         if program in CODE_OPTIONS and code_option(program, call.words):
             for word in call.rest:
                 if len(word.text) < 256:

@@ -239,11 +239,11 @@ def _body(shell: Shell, node: Node, name: str, values: list[Word], frame: Frame)
     commands[begin:] = dict.fromkeys(commands[begin:])
 
 
-def _unset(shell: Shell, node: Node, _frame: Frame) -> Flow:
-    for child in node.named_children:
-        name = shell.text(child)
+def _unset(shell: Shell, node: Node, frame: Frame) -> Flow:
+    names = [shell.text(child) for child in node.named_children]
+    for name in names:
         shell.variables[name] = shell.variables.get(name)
-    return NOTHING
+    return shell.run([Word("unset"), *(Word(name) for name in names)], [], frame)
 
 
 def _lone_redirect(shell: Shell, node: Node, frame: Frame) -> Flow:

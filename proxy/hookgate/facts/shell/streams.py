@@ -20,7 +20,39 @@ _OUTPUTS = frozenset(["-o", "--output", "-O", "--output-document"])
 #: They send what flows into them.
 _SENDING = frozenset(["curl", "nc", "ncat", "netcat", "ssh", "telnet", "wget", "http"])
 _BINARIES = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/")
-_FILTERS = frozenset(["sed", "awk", "grep", "tr", "head", "tail", "sort", "uniq", "cut"])
+_FILTERS = frozenset(
+    [
+        "sed",
+        "awk",
+        "grep",
+        "tr",
+        "head",
+        "tail",
+        "sort",
+        "uniq",
+        "cut",
+        "tac",
+        "nl",
+        "fold",
+        "fmt",
+        "expand",
+        "column",
+        "paste",
+        "pr",
+        "iconv",
+        "less",
+        "more",
+        "bat",
+        "jq",
+        "yq",
+        "gzip",
+        "bzip2",
+        "xz",
+        "zstd",
+        "bunzip2",
+        "unxz",
+    ]
+)
 _DOWNLOADERS = frozenset(["curl", "wget"])
 
 
@@ -126,8 +158,8 @@ def _read(shell: Shell, call: Call, tags: frozenset[str]) -> Flow:
     known = text.rstrip("\n") if text is not None and call.program == "read" and len(operands) == 1 else None
     for word in operands:
         shell.variables[word.text] = known
-        if call.frame.flow.tags:
-            shell.made["$" + word.text] = call.frame.flow.tags
+        if call.frame.flow.present:
+            shell.made["$" + word.text] = call.frame.flow.tags | {"read"}
     return _through(call, tags)
 
 

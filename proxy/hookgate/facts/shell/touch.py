@@ -34,6 +34,9 @@ _PATTERN_PROGRAMS = frozenset(
 )
 #: What they look for may be an address.
 _SEARCHERS = frozenset(["grep", "rg", "sed", "awk", "jq"])
+_AWKS = frozenset(["awk", "gawk", "mawk", "nawk"])
+#: `getline < "/x"`, `print > "/x"`.
+_AWK_FILE = re.compile(r"[<>]\s*\"(/[^\"]+)\"")
 _ARCHIVERS = frozenset(["tar", "bsdtar"])
 #: What stands behind their script is the script's.
 _ONE_SCRIPT = frozenset(["python", "node", "sh", "bash", "zsh", "dash", "ksh", "ash", "fish"])
@@ -111,13 +114,16 @@ def _files(noting: Noting, row: Program, options: Options, words: list[Word]) ->
     program, operands = noting.program, options.operands
     files = operands[row.first :] if row.first and not _pattern_given(program, options.flags) else operands
     if program in _ARCHIVERS:
-        files = files if _creates(words) else []
+        files = _archived(noting, options, words) if _creates(words) else []
         noting.mentions(words)
     elif program in _ONE_SCRIPT:
         files = files[:1]
     final = len(files) - 1
     if row.last is None or final < 1 or any(option in _TARGETS for option, _ in options.values):
         final = -1
+    if program in _AWKS and row.first and operands:
+        for path in islice(_AWK_FILE.finditer(operands[0].text), _MAX_WORD_PATHS):
+            noting.path(Word(path[1]), Access.NAMED)
     in_place = program == "sed" and "--in-place" in options.flags
     for at, word in enumerate(files):
         if program in _REMOTES and (match := _REMOTE.match(word.text)) and not word.text.startswith(("/", ".", "~")):
@@ -146,6 +152,9 @@ def _named(noting: Noting, words: list[Word]) -> None:
     for word in words:
         if word.text.startswith("file:"):
             noting.mentions([word.reading(word.text.removeprefix("file://"))])
+        elif noting.program == "git" and words[0].text in ("show", "cat-file") and ":" in word.text:
+            # A file of an older state: `git show HEAD:path`.
+            noting.path(word.reading(word.text.partition(":")[2]), Access.READ)
         elif not has_scheme(word.text):
             noting.mentions([word])
 
@@ -204,6 +213,17 @@ def _pattern_given(program: str, flags: tuple[str, ...]) -> bool:
     if program in ("chmod", "chown"):
         return "--reference" in flags
     return program in _PATTERN_PROGRAMS and not _PATTERN_OPTIONS.isdisjoint(flags)
+
+
+def _archived(noting: Noting, options: Options, words: list[Word]) -> list[Word]:
+    """Notes the archive that is written; gives what goes into it. `tar cf x y` is `tar -cf x y`."""
+    files, archives = options.operands, [value for option, value in options.values if option in ("-f", "--file")]
+    if words[0] is next(iter(files), None):
+        archives, files = (files[1:2], files[2:]) if "f" in words[0].text else ([], files[1:])
+    for word in archives:
+        if not _REMOTE.match(word.text):
+            noting.path(word, Access.WRITE)
+    return files
 
 
 def _creates(words: list[Word]) -> bool:

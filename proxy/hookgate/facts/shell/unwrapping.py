@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from hookgate.facts.model import Access
 from hookgate.facts.paths import resolved
 from hookgate.facts.shell.call import call_of, fact_of
 from hookgate.facts.shell.flow import Flow
@@ -16,12 +17,14 @@ from hookgate.facts.shell.wrappers import LOOKS, WRAPPERS, Wrapper
 
 ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*\+?=")
 #: Wrappers that mean something by themselves.
-_NOTED = frozenset(["chroot", "nsenter", "unshare", "pkexec"])
+_NOTED = frozenset(["chroot", "nsenter", "unshare", "pkexec", "systemd-run"])
 #: Their own words name files that they write, or files of another system.
 _NAMING = frozenset(
-    ["strace", "ltrace", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh", "chroot", "nsenter"]
+    ["strace", "ltrace", "screen", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "ssh", "chroot", "nsenter"]
 )
 _CONTAINERS = frozenset(["docker", "podman", "nerdctl"])
+#: One word behind them is a command line.
+_TAKES_TEXT = frozenset(["watch", "heroku"])
 _TAKES_CODE = frozenset(["script", "flock"])
 _CODE = re.compile(r"^(?:-[a-z]*c|--command)$")
 _SPLIT = re.compile(r"^(?:-[0iv]*S|--split-string)")
@@ -73,6 +76,7 @@ def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Wor
         if program == "env" and _SPLIT.match(text):
             return _split(rest, at)
         if (told := _told(program, text, rest[at + 1 :])) is not None:
+            _logs(shell, program, rest[at + 2 :])
             return told or None
         if not skip and program in _CONTAINERS:
             break
@@ -94,6 +98,12 @@ def _behind_options(shell: Shell, program: str, wrapper: Wrapper, rest: list[Wor
     if entrypoint := _entrypoint(program, rest[:at]):
         return [Word(entrypoint), *rest[at:]]
     return rest[at:] or None
+
+
+def _logs(shell: Shell, program: str, behind: list[Word]) -> None:
+    """`script -c text file`: all that is printed goes into the file."""
+    for word in behind if program == "script" else ():
+        shell.ledger.path(word.text, shell.cwd, Access.WRITE, program=program)
 
 
 def _told(program: str, option: str, rest: list[Word]) -> list[Word] | None:
@@ -158,8 +168,11 @@ def run_wrapped(shell: Shell, wrapped: Wrapped, assigned: list[str], frame: Fram
 
 def _run(shell: Shell, wrapped: Wrapped, assigned: list[str], frame: Frame) -> Flow:
     program, own, inner = wrapped
-    if program == "watch" and len(inner) == 1:
-        return shell.read(inner[0].text, frame.inside(program))
+    if program == "hyperfine" or (program in _TAKES_TEXT and len(inner) == 1):
+        flow = frame.flow
+        for word in inner:
+            flow = shell.read(word.text, frame.inside(program))
+        return flow
     if program == "xargs" and frame.flow.text is not None:
         mark = _mark(own)
         if mark:

@@ -1,0 +1,1 @@
+"""A first policy, from what was seen: tools and programs in use by role, and dangers that occurred or did not."""
