@@ -13,13 +13,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
 from hookgate.audit.store.fleet import FleetKind
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.question import Filter, Store
 from hookgate.binaries import BinaryError
+from hookgate.commands import app
 from tests.support.chains import Machine
 from tests.support.collecting import CollectProcess, asked, enroll, send
+from tests.support.journals import written
 from tests.support.postgres import PostgresServer
 from tests.support.wait import until
 
@@ -159,6 +162,42 @@ def test_a_machine_that_begins_a_journal_anew_is_enrolled_again_and_that_is_told
     assert send(collector.url, new, second.lines)[0] == 200
     until(lambda: send(collector.url, old, first.lines)[0] == 403, what="the old token to count no more")
     assert kinds(section)["toni"] == {FleetKind.NEW_CHAIN}
+
+
+def test_a_key_that_was_rotated_counts_and_one_that_was_swapped_does_not_until_a_code_says_so(
+    collector: CollectProcess, section: dict[str, Any], tmp_path: Path
+) -> None:
+    directory = written(tmp_path, 0)
+    journal = Machine.of(directory)
+    token = collector.enrolled(journal, "dana")
+
+    def sent() -> int:
+        """Sends what is new; gives up to which line the journal is verified."""
+        lines = Machine.of(directory).lines
+        begin = asked(f"{collector.url}/v1/position", token=token)[1]["seq"]
+        assert send(collector.url, token, lines[begin:])[0] == 200
+        with closing(opened(section)) as store:
+            (progress,) = [one.progress for one in store.members() if one.instance == journal.instance]
+        assert progress.seq == len(lines)
+        return progress.signed_seq
+
+    assert CliRunner().invoke(app, ["audit", "rotate-key", str(directory)]).exit_code == 0
+    verified = sent()
+    assert verified == len(Machine.of(directory).lines)
+    assert "dana" not in kinds(section)
+    (directory / "signing.key").unlink()
+    written(directory, 0)
+    assert sent() == verified
+    assert kinds(section)["dana"] == {FleetKind.WRONG_KEY}
+    token = collector.enrolled(Machine.of(directory), "dana")
+    written(directory, 0)
+    assert sent() == len(Machine.of(directory).lines)
+    # A journal that had other keys before it was enrolled.
+    other = written(tmp_path / "other", 0)
+    assert CliRunner().invoke(app, ["audit", "rotate-key", str(other)]).exit_code == 0
+    late = Machine.of(other)
+    assert send(collector.url, collector.enrolled(late, "late"), late.lines)[0] == 200
+    assert "late" not in kinds(section)
 
 
 @pytest.mark.parametrize(
