@@ -73,9 +73,9 @@ class Machine:
 
     def decide(self, count: int = 1, **members: object) -> None:
         """Writes decisions."""
-        for number in range(count):
+        for _ in range(count):
             made = msgspec.structs.replace(
-                decision(len(self.lines) + number, **members), instance=self.instance, host="laptop", time=clock()
+                decision(len(self.lines), **members), instance=self.instance, host="laptop", time=clock()
             )
             self.write(msgspec.json.encode(made) + b"\n")
 
