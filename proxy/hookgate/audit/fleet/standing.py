@@ -15,6 +15,8 @@ from hookgate.audit.store.moment import text_of
 _SECOND = 1_000_000
 #: What is tolerated of a machine's clock.
 _CLOCK_SECONDS = 300.0
+#: Findings of one machine that are told in words.
+_TOLD = 5
 
 
 class Mark(StrEnum):
@@ -62,6 +64,16 @@ _FOUND: dict[str, Mark] = {
 }
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a collector found: what, at which line (0 for none), when last (UTC), how often, and in words."""
+
+    kind: FleetKind
+    seq: int
+    time: str
+    count: int
+    detail: str
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """One machine. Times are UTC, empty where there is none; what is not known is empty."""
 
@@ -86,8 +98,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 0
     unasked: int = 0
     marks: tuple[Mark, ...] = ()
-    #: What a collector found, by kind.
+    #: What a collector found, by kind; and the newest of it.
     findings: dict[str, int] = {}
+    told: tuple[Told, ...] = ()
 
 
 def standings(
@@ -108,8 +121,11 @@ def standings(
     that was revoked is there only while it sends.
     """
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
-    for finding in findings:
+    told: dict[str, list[Told]] = defaultdict(list)
+    for finding in sorted(findings, key=lambda one: one.last, reverse=True):
         kinds[finding.instance][finding.kind.value] += finding.count
+        if len(told[finding.instance]) < _TOLD:
+            told[finding.instance].append(_told(finding))
     current = _current(members, kinds)
     known, missing = _matched(current, expected)
     rows = []
@@ -119,7 +135,7 @@ def standings(
         marks = [*_own(row, member, late_seconds)]
         if expected and entry is None:
             marks.append(Mark.UNEXPECTED)
-        rows.append(msgspec.structs.replace(row, marks=tuple(marks)))
+        rows.append(msgspec.structs.replace(row, marks=tuple(marks), told=tuple(told[member.instance])))
     groups: dict[str, list[Standing]] = defaultdict(list)
     for row in rows:
         groups[row.group].append(row)
@@ -201,6 +217,12 @@ def _row(
         records=far.records,
         unasked=far.unasked if unasked is None else unasked.get(member.instance, 0),
         findings=dict(sorted(kinds.items())),
+    )
+
+
+def _told(finding: FleetFinding) -> Told:
+    return Told(
+        kind=finding.kind, seq=finding.seq, time=_time(finding.last), count=finding.count, detail=finding.detail
     )
 
 
