@@ -46,6 +46,7 @@ class Mark(StrEnum):
     LATE = "late", "What comes of it is old: it has a backlog."
     OTHER_POLICIES = "other_policies", "It decides by another version of the policies than most of its group."
     OLDER_VERSION = "older_version", "Its Hookgate is older than that of most of its group."
+    OLDER_CLIENT = "older_client", "Its client is older than that of most of its group, as far as clients tell."
     OBSERVING = "observing", "It only observes, while most of its group enforce."
     CLOCK = "clock", "Its clock is far off."
     REVOKED = "revoked", "It was revoked, and still sends."
@@ -250,9 +251,10 @@ def _beside(row: Standing, group: Sequence[Standing], silent_seconds: float) -> 
     policies = _most(group, lambda one: one.policies)
     if policies and row.heard and row.policies != policies:
         yield Mark.OTHER_POLICIES
-    version = _most(group, lambda one: one.version)
-    if version and row.version and _numbers(row.version) < _numbers(version):
+    if _is_older(row.version, _most(group, lambda one: one.version)):
         yield Mark.OLDER_VERSION
+    if _is_older(row.client, _most(group, lambda one: one.client)):
+        yield Mark.OLDER_CLIENT
     if row.mode == "observe" and _most(group, lambda one: one.mode) == "enforce":
         yield Mark.OBSERVING
 
@@ -269,6 +271,10 @@ def _most(group: Iterable[Standing], of: Callable[[Standing], str]) -> str:
 def _ordered(marks: Iterable[Mark]) -> tuple[Mark, ...]:
     there = set(marks)
     return tuple(mark for mark in Mark if mark in there)
+
+
+def _is_older(version: str, other: str) -> bool:
+    return bool(version and other) and _numbers(version) < _numbers(other)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
