@@ -1,7 +1,8 @@
 """What all pages share: the settings, the store, who may look, and how the shippers are doing."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -46,8 +47,8 @@ class Surroundings:
     link: Link | None = None
     tokens: Tokens | None = None
     provider: Provider | None = None
-    #: Streams that are open.
-    streams: int = 0
+    #: Streams that are open, by user.
+    streams: Counter[str] = field(default_factory=Counter)
 
 
 SURROUNDINGS = web.AppKey("surroundings", Surroundings)
