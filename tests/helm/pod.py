@@ -28,7 +28,7 @@ class Pod:
     """One pod. Volumes are laid as the kubelet does: a ConfigMap's files are links that lead through `..data`."""
 
     def __init__(self, rendered: Rendered, spec: Manifest, **secrets: str) -> None:
-        self._rendered = rendered
+        self.rendered = rendered
         self._spec = spec
         self._secrets = secrets
         # A socket's path has at most 107 bytes.
@@ -69,7 +69,7 @@ class Pod:
                     target.chmod(0o777)
 
     def _lay_config_map(self, target: Path, source: Manifest) -> None:
-        made = {one["metadata"]["name"]: one.get("data", {}) for one in self._rendered.all("ConfigMap")}
+        made = {one["metadata"]["name"]: one.get("data", {}) for one in self.rendered.all("ConfigMap")}
         # One of the user's: an inventory.
         data = made.get(source["name"], {"inventory.csv": "name\nkim-laptop\n"})
         items = source.get("items") or [{"key": key, "path": key} for key in data]
@@ -116,7 +116,7 @@ class Pod:
             if "value" in variable:
                 found[variable["name"]] = variable["value"]
             elif reference := variable["valueFrom"].get("secretKeyRef"):
-                made = {one["metadata"]["name"]: one["data"] for one in self._rendered.all("Secret")}
+                made = {one["metadata"]["name"]: one["data"] for one in self.rendered.all("Secret")}
                 # One of the user's holds whatever it holds.
                 theirs = self._secrets.get(variable["name"], "theirs")
                 data = made.get(reference["name"], {reference["key"]: base64.b64encode(theirs.encode()).decode()})

@@ -3,6 +3,8 @@
 import json
 import os
 import ssl
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,16 +75,43 @@ def test_a_replica_is_enrolled_with_the_code_of_its_name_and_its_journal_arrives
     replica.begin("hookgate-enroll")
     replica.begin("hookgate")
     until(lambda: ready(collector.admin_port), seconds=60, what="the collector to be ready")
+    asked = strangers(collector, url)
+    assert asked.returncode == 0, asked.stdout
     code = collector.run("collector", said(rendered.notes, "hookgate collect code"))
     assert code.returncode == 0, code.stderr
     (replica.inside("/etc/hookgate/codes") / "hookgate-0").write_text(code.stdout)
-    until(lambda: any(one["seq"] for one in seen(collector)), seconds=60, what="the journal's lines in the store")
+    until(lambda: stored(collector.admin_port) > 0, seconds=120, what="the journal's lines in the store")
     (standing,) = seen(collector)
+    assert standing["seq"] > 0
+    # Nobody is trusted because he answers.
+    assert "CERTIFICATE_VERIFY_FAILED" in strangers(collector, url, COLLECTOR_CA="/missing").stdout
     assert (standing["name"], standing["marks"]) == ("alex-laptop", [])
     assert replica.mode("/var/lib/hookgate/audit/collector.token") == "-rw-------"
     assert code.stdout.strip() not in replica.log("hookgate-enroll")
     shown(Pod(rendered, rendered.console(), HOOKGATE_STORE=postgres.url()), made)
     assert (replica.end("hookgate-enroll"), collector.end("collector")) == (0, 0)
+
+
+def stored(port: int) -> float:
+    """How many lines the collector has stored, as its metrics say."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(
+        float(line.split()[-1]) for line in lines if line.startswith('hookgate_collect_records_total{result="new"')
+    )
+
+
+def strangers(collector: Pod, url: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Runs what `helm test` runs, against the pod."""
+    (test,) = [one for one in collector.rendered.tests if one["metadata"]["name"] == "hookgate-collector-test"]
+    (one,) = test["spec"]["containers"]
+    found = {variable["name"]: variable["value"] for variable in one["env"]}
+    authority = collector.inside("/etc/hookgate/tls/ca.crt")
+    found |= {"COLLECTOR_URL": url, "COLLECTOR_CA": str(authority), **variables}
+    assert found["COLLECTOR_NAMES"] == "hookgate-collector.agents.svc"
+    found["COLLECTOR_NAMES"] = "elsewhere.example.com 127.0.0.1"
+    words = [sys.executable, *one["command"][1:], *one["args"]]
+    return subprocess.run(words, env=found, capture_output=True, text=True, check=False)
 
 
 def shown(console: Pod, made: list[Pod]) -> None:

@@ -256,7 +256,8 @@ def test_collectors_share_nothing_but_the_store_and_end_when_all_is_answered(cha
 def test_a_collector_alone_brings_nothing_that_decides(chart: Chart) -> None:
     rendered = chart.rendered(file("collector"))
     assert {one["metadata"]["name"] for one in rendered.workloads()} == {"hookgate-collector", "hookgate-console"}
-    assert rendered.all("Secret") == rendered.tests == []
+    assert rendered.all("Secret") == []
+    assert [one["metadata"]["name"] for one in rendered.tests] == ["hookgate-collector-test"]
     assert {one["metadata"]["name"] for one in rendered.all("ConfigMap")} == {
         "hookgate-collector-config",
         "hookgate-console-config",
