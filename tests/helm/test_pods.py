@@ -247,6 +247,8 @@ def test_collectors_share_nothing_but_the_store_and_end_when_all_is_answered(cha
         name = "hookgate-collector-config" if each is pod else "hookgate-console-config"
         for path in _paths(rendered.settings(name)):
             assert any(path.startswith(f"{mount}/") for mount in mounts), path
+    # Both know which machines there should be.
+    assert rendered.settings("hookgate-console-config")["console"]["expected"] == settings["collect"]["expected"]
     # The pages need no more than to read.
     stores = [each["containers"][0]["env"][0] for each in (pod, rendered.console())]
     assert [store["name"] for store in stores] == ["HOOKGATE_STORE"] * 2

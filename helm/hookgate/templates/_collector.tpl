@@ -44,6 +44,7 @@ https://{{ $host }}:{{ .Values.collector.service.port }}
 {{- $hosts := list $name (printf "%s.%s" $name .Release.Namespace) (printf "%s.%s.svc" $name .Release.Namespace) (printf "%s.%s.svc.cluster.local" $name .Release.Namespace) -}}
 {{- with dig "console" "public_url" "" $v.config }}{{ $hosts = append $hosts (urlParse .).hostname }}{{ end -}}
 {{- $console := dict "enabled" true "host" "0.0.0.0" "port" 3595 "store" "${HOOKGATE_STORE}" "allowed_hosts" $hosts -}}
+{{- with .Values.collector.expected }}{{ if .existingConfigMap }}{{ $_ := set $console "expected" (printf "/etc/hookgate/expected/%s" .key) }}{{ end }}{{ end -}}
 {{- if $v.tlsSecret }}{{ $_ := set $console "tls" (dict "certificate" "/etc/hookgate/tls/tls.crt" "key" "/etc/hookgate/tls/tls.key") }}{{ end -}}
 {{- $audit := dict "directory" "/tmp/hookgate" "shippers" (list (dict "type" "stdout")) -}}
 {{- $c := dict "console" $console "audit" $audit "admin" (dict "enabled" false) "log" (dict "format" "json") "pdp" (dict "address" "unix:/tmp/none.sock") -}}
