@@ -19,9 +19,9 @@ ON_ERROR = ("deny", "ask", "pass")
 Services = Mapping[str, ServiceProcess]
 
 
-def by_on_error(serving: Serving, address: str, **pdp: Any) -> Services:
+def by_on_error(serving: Serving, address: str, *, deadline_seconds: float = DEADLINE_SECONDS, **pdp: Any) -> Services:
     """Gives three services before one PDP, which differ in `on_error`."""
-    settings = {"decision": {"deadline_seconds": DEADLINE_SECONDS}, "pdp": pdp}
+    settings = {"decision": {"deadline_seconds": deadline_seconds}, "pdp": pdp}
     with ThreadPoolExecutor(len(ON_ERROR)) as pool:
         made = pool.map(lambda on_error: serving(address, {**settings, "on_error": on_error}), ON_ERROR)
         return dict(zip(ON_ERROR, made, strict=True))
