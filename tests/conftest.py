@@ -1,5 +1,6 @@
 """Fixtures for all tests: real servers, started once a session where tests can share them."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,12 @@ _FIRST = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take long first; within a file nothing changes."""
     items.sort(key=lambda item: _FIRST.get(item.path, len(_FIRST)))
+
+
+def pytest_collection_finish() -> None:
+    """Leaves ten thousand tests alone when garbage is looked for: that takes a second, in the middle of what a test times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
