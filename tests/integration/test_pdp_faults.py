@@ -50,7 +50,7 @@ class TestRealPdp:
             assert_fault(services, ErrorKind.PDP_UNAVAILABLE)
         finally:
             pdp.start()
-        until(lambda: allowed(services), seconds=5, what="decisions to come back by themselves")
+        until(lambda: allowed(services), seconds=20, what="decisions to come back by themselves")
 
     def test_that_is_restarted_within_a_decision_s_time_is_not_noticed(self, services: Services, pdp: Pdp) -> None:
         slow = ServiceProcess(pdp.address, {"decision": {"deadline_seconds": 20}})
@@ -75,7 +75,7 @@ class TestRealPdp:
             assert all(one.record["total_seconds"] < DEADLINE_SECONDS + WAIT_SECONDS for one in decided.values())
         finally:
             pdp.thaw()
-        until(lambda: allowed(services), seconds=5, what="decisions to come back by themselves")
+        until(lambda: allowed(services), seconds=20, what="decisions to come back by themselves")
 
     def test_that_hangs_with_many_waiting_answers_all_of_them_in_time(self, services: Services, pdp: Pdp) -> None:
         pdp.freeze()
@@ -89,7 +89,7 @@ class TestRealPdp:
         assert {one.permission for one in found} == {"ask"}
         assert all(one.record["total_seconds"] < DEADLINE_SECONDS + WAIT_SECONDS for one in found)
         assert took < 10
-        until(lambda: allowed(services), seconds=5, what="decisions to come back by themselves")
+        until(lambda: allowed(services), seconds=20, what="decisions to come back by themselves")
 
     def test_takes_no_more_than_its_own_limit(self, services: Services) -> None:
         large = payload("PreToolUse.Write", tool_input={"file_path": "/p/a", "content": "x" * (4 * 1024 * 1024)})
