@@ -87,6 +87,13 @@ def test_who_decides_otherwise_than_most_of_the_group_is_told() -> None:
     }
 
 
+def test_whose_client_is_older_than_most_of_those_that_tell_theirs_is_told() -> None:
+    clients = {"a": "2.1.330", "b": "2.1.330", "f": "2.1.330", "c": "2.1.197", "d": "2.2.0", "e": ""}
+    told = marks(standings([machine(name, client=client) for name, client in clients.items()], [], now=NOW))
+    assert {name for name, found in told.items() if found} == {"c"}
+    assert told["c"] == {"older_client"}
+
+
 def test_nobody_is_behind_where_there_is_no_majority_or_nobody_says_anything() -> None:
     assert marks(standings([machine("a", policies="x"), machine("b", policies="y")], [], now=NOW)) == {
         "a": set(),

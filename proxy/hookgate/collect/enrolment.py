@@ -145,8 +145,8 @@ async def _enrolled(
     session: Session, who: Proven, name: str, *, now: int, how: str, token_sha256: str = "", fingerprint: str = ""
 ) -> list[Told]:
     """A code is the operator's word that this key counts from now on, and that this journal is the name's only one."""
-    known = await session.rows("SELECT revoked, public_key, name FROM member WHERE instance = $1", who.instance)
-    if known and known[0][2] != name and not known[0][0]:
+    known = await session.rows("SELECT revoked, name FROM member WHERE instance = $1", who.instance)
+    if known and known[0][1] != name and not known[0][0]:
         raise EnrolmentError("the journal is enrolled under another name: that has to be revoked first")
     others = await session.rows(
         "UPDATE member SET revoked = $1, token_sha256 = '' WHERE name = $2 AND instance <> $3 AND revoked = 0"
@@ -154,7 +154,8 @@ async def _enrolled(
         *(now, name, who.instance),
     )
     key_id, public_key = who.key.id, who.key.raw.hex()
-    if known and how == "certificate" and (known[0][0] or known[0][1] != public_key):
+    before = await progress_of(session, who.instance)
+    if before is not None and how == "certificate" and (known[0][0] or before.public_key != public_key):
         raise EnrolmentError("the journal was enrolled before, with another key, or was revoked: it takes a code")
     await session.rows(
         "INSERT INTO member (instance, name, key_id, public_key, token_sha256, fingerprint, how, enrolled, revoked)"
@@ -163,8 +164,10 @@ async def _enrolled(
         " fingerprint = excluded.fingerprint, how = excluded.how, enrolled = excluded.enrolled, revoked = 0",
         *(who.instance, name, key_id, public_key, token_sha256, fingerprint, how, now),
     )
+    # Read once the member's row is ours: lines of the journal may have come meanwhile.
     progress = await progress_of(session, who.instance) or Progress(instance=who.instance)
-    await save(session, msgspec.structs.replace(progress, key_id=key_id, public_key=public_key))
+    used = progress.key_id if progress.public_key == public_key else ""
+    await save(session, msgspec.structs.replace(progress, key_id=used, public_key=public_key))
     told = [Told("fleet_enrolled", {"journal": who.instance, "name": name, "key_id": key_id, "how": how})]
     for (other,) in others:
         what = f"{name} was enrolled again; its journal before was {other}"

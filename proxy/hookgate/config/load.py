@@ -81,13 +81,21 @@ def parse(tree: Any, environ: Mapping[str, str] = os.environ, source: str = "con
         tree = _expand(tree, environ, "", faults)
     except RecursionError:
         raise ConfigError(source, [_TOO_DEEP]) from None
+    # Of a value that is not there, nothing else need be told.
+    unset = [_place(fault) for fault in faults]
     _overlay(tree, environ, faults)
     config: Config | None = _struct(Config, tree, "", faults)
     if faults or config is None:
-        raise ConfigError(source, faults)
+        raise ConfigError(
+            source, faults[: len(unset)] + [one for one in faults[len(unset) :] if _place(one) not in unset]
+        )
     if faults := cross_check(config):
         raise ConfigError(source, faults)
     return config
+
+
+def _place(fault: str) -> str:
+    return fault.partition(":")[0]
 
 
 def schema() -> dict[str, Any]:

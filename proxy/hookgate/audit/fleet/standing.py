@@ -15,6 +15,8 @@ from hookgate.audit.store.moment import text_of
 _SECOND = 1_000_000
 #: What is tolerated of a machine's clock.
 _CLOCK_SECONDS = 300.0
+#: Findings of one machine that are told in words.
+_TOLD = 5
 
 
 class Mark(StrEnum):
@@ -44,6 +46,7 @@ class Mark(StrEnum):
     LATE = "late", "What comes of it is old: it has a backlog."
     OTHER_POLICIES = "other_policies", "It decides by another version of the policies than most of its group."
     OLDER_VERSION = "older_version", "Its Hookgate is older than that of most of its group."
+    OLDER_CLIENT = "older_client", "Its client is older than that of most of its group, as far as clients tell."
     OBSERVING = "observing", "It only observes, while most of its group enforce."
     CLOCK = "clock", "Its clock is far off."
     REVOKED = "revoked", "It was revoked, and still sends."
@@ -60,6 +63,16 @@ _FOUND: dict[str, Mark] = {
     FleetKind.CLOCK: Mark.CLOCK,
     FleetKind.REVOKED: Mark.REVOKED,
 }
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a collector found: what, at which line (0 for none), when last (UTC), how often, and in words."""
+
+    kind: FleetKind
+    seq: int
+    time: str
+    count: int
+    detail: str
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +99,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 0
     unasked: int = 0
     marks: tuple[Mark, ...] = ()
-    #: What a collector found, by kind.
+    #: What a collector found, by kind; and the newest of it.
     findings: dict[str, int] = {}
+    told: tuple[Told, ...] = ()
 
 
 def standings(
@@ -108,8 +122,11 @@ def standings(
     that was revoked is there only while it sends.
     """
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
-    for finding in findings:
+    told: dict[str, list[Told]] = defaultdict(list)
+    for finding in sorted(findings, key=lambda one: one.last, reverse=True):
         kinds[finding.instance][finding.kind.value] += finding.count
+        if len(told[finding.instance]) < _TOLD:
+            told[finding.instance].append(_told(finding))
     current = _current(members, kinds)
     known, missing = _matched(current, expected)
     rows = []
@@ -119,7 +136,7 @@ def standings(
         marks = [*_own(row, member, late_seconds)]
         if expected and entry is None:
             marks.append(Mark.UNEXPECTED)
-        rows.append(msgspec.structs.replace(row, marks=tuple(marks)))
+        rows.append(msgspec.structs.replace(row, marks=tuple(marks), told=tuple(told[member.instance])))
     groups: dict[str, list[Standing]] = defaultdict(list)
     for row in rows:
         groups[row.group].append(row)
@@ -204,6 +221,12 @@ def _row(
     )
 
 
+def _told(finding: FleetFinding) -> Told:
+    return Told(
+        kind=finding.kind, seq=finding.seq, time=_time(finding.last), count=finding.count, detail=finding.detail
+    )
+
+
 def _own(row: Standing, member: Member, late_seconds: float) -> Iterable[Mark]:
     far = member.progress
     yield from {_FOUND[kind] for kind in row.findings if kind in _FOUND}
@@ -228,9 +251,10 @@ def _beside(row: Standing, group: Sequence[Standing], silent_seconds: float) -> 
     policies = _most(group, lambda one: one.policies)
     if policies and row.heard and row.policies != policies:
         yield Mark.OTHER_POLICIES
-    version = _most(group, lambda one: one.version)
-    if version and row.version and _numbers(row.version) < _numbers(version):
+    if _is_older(row.version, _most(group, lambda one: one.version)):
         yield Mark.OLDER_VERSION
+    if _is_older(row.client, _most(group, lambda one: one.client)):
+        yield Mark.OLDER_CLIENT
     if row.mode == "observe" and _most(group, lambda one: one.mode) == "enforce":
         yield Mark.OBSERVING
 
@@ -247,6 +271,10 @@ def _most(group: Iterable[Standing], of: Callable[[Standing], str]) -> str:
 def _ordered(marks: Iterable[Mark]) -> tuple[Mark, ...]:
     there = set(marks)
     return tuple(mark for mark in Mark if mark in there)
+
+
+def _is_older(version: str, other: str) -> bool:
+    return bool(version and other) and _numbers(version) < _numbers(other)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
