@@ -14,9 +14,13 @@ ifeq ($(CLIENT),no)
 WITHOUT_CLIENT := and not e2e
 endif
 
-# Tests share servers by file; most of their time is waiting for processes.
-WORKERS := $(or $(call given,WORKERS),2)
-SHARED_OUT := -n $(WORKERS) --dist loadfile
+# Tests share servers by file; much of their time is waiting for processes, so that three keep two cores at work. Slow files come
+# first (tests/slow.py), and not those with the most tests.
+WORKERS := $(or $(call given,WORKERS),3)
+SHARED_OUT := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# Tests start Hookgate hundreds of times, and each start would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call given,PORT),--port "$(PORT)") \
 	$(if $(call given,OBSERVE),--observe) $(ARGS)

@@ -17,7 +17,7 @@ from hookgate.collect.enrolment import revoke as revoke_journals
 from hookgate.collect.server import CollectError, CollectServer, database_of, exposed
 from hookgate.collect.session import Database, DatabaseError
 from hookgate.commands.fault import stop_with, stop_with_config
-from hookgate.commands.serve import stop_on
+from hookgate.commands.stopping import stop_on
 from hookgate.config import Config, ConfigError, load
 from hookgate.harmless import harmless
 from hookgate.identity.names import name_fault

@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 import uvloop
 
-from hookgate.app import Service, StartError
 from hookgate.app.exposure import exposures, own_user
 from hookgate.app.heap import settle
+from hookgate.app.service import Service, StartError
 from hookgate.commands.fault import stop_with, stop_with_config
+from hookgate.commands.stopping import stop_on
 from hookgate.config import Config, ConfigError, load
 from hookgate.telemetry.log import adopt_libraries, make_logger
 from hookgate.telemetry.writer import LineWriter
@@ -61,15 +62,6 @@ async def _serve(settings: Config, path: Path | None, notices: list[str]) -> Non
         await service.stop()
     finally:
         writer.close()
-
-
-def stop_on(*numbers: signal.Signals) -> asyncio.Event:
-    """Gives an event that is set when one of these signals comes."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
-    return stop
 
 
 def _raise_file_limit() -> None:
