@@ -158,7 +158,7 @@ def test_a_machine_that_begins_a_journal_anew_is_enrolled_again_and_that_is_told
     new = collector.enrolled(second, "toni")
     assert send(collector.url, new, second.lines)[0] == 200
     until(lambda: send(collector.url, old, first.lines)[0] == 403, what="the old token to count no more")
-    assert kinds(section)["toni"] == {FleetKind.NEW_CHAIN}
+    assert kinds(section)["toni"] == {FleetKind.NEW_CHAIN, FleetKind.REVOKED}
 
 
 @pytest.mark.parametrize(

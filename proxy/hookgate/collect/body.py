@@ -11,8 +11,8 @@ from hookgate.audit.chain import Line, taken_apart
 from hookgate.audit.error import UNREADABLE
 from hookgate.audit.store.moment import micros
 
-#: Of a body as it comes, and unpacked; of a line; and how many lines.
-BODY_BYTES, UNPACKED_BYTES, LINE_BYTES, MOST_LINES = 8 << 20, 16 << 20, 4 << 20, 10_000
+#: Of a body as it comes, and unpacked; of a line; and how many lines. A shipper sends a mebibyte at a time, or one larger line.
+BODY_BYTES, UNPACKED_BYTES, LINE_BYTES, MOST_LINES = 6 << 20, 6 << 20, 4 << 20, 10_000
 _WINDOWS = {"gzip": 31, "deflate": 15}
 #: Nothing is dated after 9999, and before 1970 nothing was recorded.
 _MAX_MICROS = 253_402_300_799_000_000

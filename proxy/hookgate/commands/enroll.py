@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from hookgate.audit.draft import write_whole
-from hookgate.audit.error import JournalError
+from hookgate.audit.error import UNREADABLE, JournalError
 from hookgate.audit.segments import segment_paths
 from hookgate.audit.shipping.place import instance_of
 from hookgate.audit.shipping.shipment import SinkError
@@ -23,6 +23,7 @@ from hookgate.collect.enrolment import Request, digest_of, proof_text
 from hookgate.commands.fault import stop_with
 from hookgate.config.url import http_fault
 from hookgate.harmless import harmless
+from hookgate.streams import first_of
 
 _SECONDS = 30.0
 _ANSWER_BYTES = 8192
@@ -139,7 +140,7 @@ async def _asked(url: str, wanted: Request, tls: ssl.SSLContext | None) -> _Answ
                 f"{url}/v1/enroll", data=msgspec.json.encode(wanted), ssl=tls or True, allow_redirects=False
             ) as response,
         ):
-            content, status = await response.content.read(_ANSWER_BYTES), response.status
+            content, status = await first_of(response.content, _ANSWER_BYTES), response.status
     except TimeoutError:
         raise SinkError(f"the collector gave no answer within {_SECONDS:g} s") from None
     except aiohttp.ClientConnectorCertificateError:
@@ -148,7 +149,7 @@ async def _asked(url: str, wanted: Request, tls: ssl.SSLContext | None) -> _Answ
         raise SinkError(f"the collector can't be reached: {type(fault).__name__}") from None
     try:
         answer = msgspec.json.decode(content, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise SinkError(f"what answers there ({status}) is no collector") from None
     if status != 200:
         raise SinkError(f"the collector answers {status}: {harmless(answer.error, 200)}")
