@@ -177,7 +177,8 @@ SERVICE_RECORDS: dict[str, str] = {
     "tls_refused": "A connection ended in the TLS handshake: from where, and OpenSSL's reason; `untold` others before it have no record, as "
     "five a second are recorded.",
     "chain_start": "The first line of a chain: its id, its key's id and the public key (32 bytes in hexadecimal).",
-    "key_changed": "From here on another key signs. Verification tells it, unless the key is trusted.",
+    "key_changed": "From here on another key signs. `signature` is the announcement by the key before; without one, verification finds "
+    "`new_key`, unless the key is trusted.",
     "journal_repair": "At a start, `cut_bytes` of a torn last line were cut; `damaged_lines` at the end do not hold and were left.",
     "gap": "In that period nothing could be written: `answers` counts the hook requests that were answered without a record, by outcome; "
     "`records` what else is missing, by type.",

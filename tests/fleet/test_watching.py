@@ -1,17 +1,13 @@
-"""A collector counts how its fleet stands, and there is an alert, with what to do, for each mark."""
+"""A collector counts how its fleet stands, and there is an alert for each mark."""
 
 import re
 from pathlib import Path
-
-import yaml
 
 from hookgate.audit.fleet.standing import Mark
 from tests.support.chains import Machine
 from tests.support.collecting import CollectProcess, send
 from tests.support.service import ROOT
 from tests.support.wait import until
-
-_RULES = ROOT / "deploy" / "prometheus" / "fleet-rules.yaml"
 
 
 def test_a_collector_counts_who_is_expected_and_who_is_enrolled(tmp_path: Path) -> None:
@@ -42,11 +38,6 @@ def test_a_collector_counts_who_is_expected_and_who_is_enrolled(tmp_path: Path) 
         collector.stop()
 
 
-def test_each_mark_has_an_alert_and_each_alert_a_section() -> None:
-    (group,) = yaml.safe_load(_RULES.read_text())["groups"]
-    page = (ROOT / "docs" / "fleet.md").read_text()
-    marked = set(re.findall(r'mark="(\w+)"', _RULES.read_text()))
-    assert marked == {mark.value for mark in Mark}
-    for rule in group["rules"]:
-        assert f"### {rule['alert']}\n" in page, rule["alert"]
-        assert rule["annotations"]["runbook"].endswith("#" + rule["alert"].lower())
+def test_each_mark_has_an_alert() -> None:
+    rules = (ROOT / "deploy" / "prometheus" / "fleet-rules.yaml").read_text()
+    assert set(re.findall(r'mark="(\w+)"', rules)) == {mark.value for mark in Mark}

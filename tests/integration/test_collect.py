@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -14,6 +16,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
 from hookgate.audit.store.fleet import FleetKind
 from hookgate.audit.store.opening import open_store
@@ -26,9 +29,12 @@ from hookgate.collect.batching import Batcher, BusyError
 from hookgate.collect.body import lines_of
 from hookgate.collect.enrolment import Request, digest_of, enroll_by_code, issue_code, proof_text
 from hookgate.collect.postgres import PostgresPool
+from hookgate.commands import app
 from hookgate.config.shippers import PostgresShipper
 from tests.support.chains import Machine, body
 from tests.support.collecting import CollectProcess, asked, enroll, send
+from tests.support.collectors import Collector
+from tests.support.journals import written
 from tests.support.postgres import PostgresServer
 from tests.support.wait import until
 
@@ -168,6 +174,42 @@ def test_a_machine_that_begins_a_journal_anew_is_enrolled_again_and_that_is_told
     assert send(collector.url, new, second.lines)[0] == 200
     until(lambda: send(collector.url, old, first.lines)[0] == 403, what="the old token to count no more")
     assert kinds(section)["toni"] == {FleetKind.NEW_CHAIN, FleetKind.REVOKED}
+
+
+def test_a_key_that_was_rotated_counts_and_one_that_was_swapped_does_not_until_a_code_says_so(
+    collector: CollectProcess, section: dict[str, Any], tmp_path: Path
+) -> None:
+    directory = written(tmp_path, 0)
+    journal = Machine.of(directory)
+    token = collector.enrolled(journal, "dana")
+
+    def sent() -> int:
+        """Sends what is new; gives up to which line the journal is verified."""
+        lines = Machine.of(directory).lines
+        begin = asked(f"{collector.url}/v1/position", token=token)[1]["seq"]
+        assert send(collector.url, token, lines[begin:])[0] == 200
+        with closing(opened(section)) as store:
+            (progress,) = [one.progress for one in store.members() if one.instance == journal.instance]
+        assert progress.seq == len(lines)
+        return progress.signed_seq
+
+    assert CliRunner().invoke(app, ["audit", "rotate-key", str(directory)]).exit_code == 0
+    verified = sent()
+    assert verified == len(Machine.of(directory).lines)
+    assert "dana" not in kinds(section)
+    (directory / "signing.key").unlink()
+    written(directory, 0)
+    assert sent() == verified
+    assert kinds(section)["dana"] == {FleetKind.WRONG_KEY}
+    token = collector.enrolled(Machine.of(directory), "dana")
+    written(directory, 0)
+    assert sent() == len(Machine.of(directory).lines)
+    # A journal that had other keys before it was enrolled.
+    other = written(tmp_path / "other", 0)
+    assert CliRunner().invoke(app, ["audit", "rotate-key", str(other)]).exit_code == 0
+    late = Machine.of(other)
+    assert send(collector.url, collector.enrolled(late, "late"), late.lines)[0] == 200
+    assert "late" not in kinds(section)
 
 
 @pytest.mark.parametrize(
@@ -357,6 +399,72 @@ def test_two_collectors_forward_what_comes_to_either_and_go_on_with_each_others_
     finally:
         first.kill()
         second.kill()
+
+
+def test_when_the_collector_that_forwards_is_killed_another_goes_on_and_only_what_was_under_way_comes_twice(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    schema = f"c{uuid4().hex[:12]}"
+    section = {"type": "postgres", "url": postgres.url(), "schema": schema}
+    target = Collector(tmp_path).start()
+    forward = [
+        {"type": "http", "body": "elastic_bulk", "url": target.url("/_bulk")},
+        {"type": "otlp", "url": target.url("/v1/logs")},
+    ]
+    first, second = (CollectProcess(tmp_path, section, forward=forward) for _ in range(2))
+
+    def sent(count: int) -> set[str]:
+        """Has so many decisions come; gives all ids until now."""
+        begin = len(machine.lines)
+        machine.decide(count)
+        assert send(first.url, token, machine.lines[begin:])[0] == 200
+        return {str(one.record["id"]) for one in machine.shipments}
+
+    def has(wanted: set[str]) -> bool:
+        return all(wanted <= set(had(target, path)) for path in ("/_bulk", "/v1/logs"))
+
+    try:
+        machine = Machine()
+        token = first.start().enrolled(machine, "alex")
+        assert send(first.url, token, machine.lines)[0] == 200
+        before = sent(20)
+        until(lambda: has(before), seconds=30, what="the first lines to be forwarded")
+        second.start()
+        target.freeze()
+        wanted = sent(20)
+        until(lambda: lag(first) >= 40, seconds=30, what="lines that wait for the frozen targets")
+        first.kill()
+        target.thaw()
+        # The time in which nothing is heard of it.
+        asyncio.run(executed(postgres, f"UPDATE {schema}.forwarder SET moved = moved - 31000000"))
+        until(lambda: has(wanted), seconds=30, what="all lines to be forwarded")
+        second.stop()
+        assert set(had(target, "/_bulk").values()) == {1}
+        # That sink knows nothing of what it has; see the table of docs/sinks.md.
+        twice = {one for one, count in had(target, "/v1/logs").items() if count > 1}
+        assert twice <= wanted - before
+    finally:
+        first.kill()
+        second.kill()
+        target.kill()
+
+
+def had(target: Collector, path: str) -> Counter[str]:
+    return Counter(one["id"] for one in target.records if one["path"] == path)
+
+
+def lag(collector: CollectProcess) -> float:
+    """How many lines wait to be forwarded."""
+    found = re.findall(r"^hookgate_ship_lag_records\{.*\} (\S+)$", collector.metrics(), re.MULTILINE)
+    return sum(map(float, found))
+
+
+async def executed(server: PostgresServer, statement: str) -> None:
+    connection = await asyncpg.connect(server.url())
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def is_forwarded(target: Path, wanted: set[str]) -> bool:

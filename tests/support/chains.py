@@ -1,13 +1,17 @@
 """A machine's chain as a collector is sent it, honest or not."""
 
+from pathlib import Path
+
 import msgspec
 
-from hookgate.audit.chain import BEGINNING, Link, linked
+from hookgate.audit.chain import BEGINNING, Link, linked, taken_apart
 from hookgate.audit.checkpoint import Signer
 from hookgate.audit.record import ServiceRecord
 from hookgate.audit.record import now as clock
+from hookgate.audit.segments import segment_paths
+from hookgate.audit.shipping.place import instance_of
 from hookgate.audit.shipping.shipment import Shipment
-from hookgate.audit.signing import SigningKey
+from hookgate.audit.signing import SigningKey, signing_key
 from hookgate.ids import uuid7
 from tests.support.shipments import decision
 
@@ -29,6 +33,17 @@ class Machine:
         self.ends: list[Link] = [BEGINNING]
         public = self.key.public
         self.say("chain_start", instance=self.instance, key_id=public.id, public_key=public.raw.hex())
+
+    @classmethod
+    def of(cls, directory: Path) -> "Machine":
+        """Gives a journal that is in a directory, as it stands there and with the key that it has now."""
+        made = object.__new__(cls)
+        made.key = signing_key(directory)
+        made.lines = [line for path in segment_paths(directory) for line in path.read_bytes().splitlines()]
+        taken = [found for line in made.lines if (found := taken_apart(line)) is not None]
+        made.ends = [BEGINNING, *(Link(found.seq, found.hash) for found in taken)]
+        made.instance = instance_of(segment_paths(directory)[0])
+        return made
 
     @property
     def public_key(self) -> str:
@@ -58,9 +73,9 @@ class Machine:
 
     def decide(self, count: int = 1, **members: object) -> None:
         """Writes decisions."""
-        for number in range(count):
+        for _ in range(count):
             made = msgspec.structs.replace(
-                decision(len(self.lines) + number, **members), instance=self.instance, host="laptop", time=clock()
+                decision(len(self.lines), **members), instance=self.instance, host="laptop", time=clock()
             )
             self.write(msgspec.json.encode(made) + b"\n")
 

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookgate.audit.chain import Link, linked
+from hookgate.audit.checkpoint import Signer
+from hookgate.audit.rotation import announcement, changed_line
 from hookgate.audit.shipping.reduced import reduced
 from hookgate.audit.store.fleet import FleetKind, Progress
 from hookgate.collect.body import lines_of
-from hookgate.collect.judging import RefusedError, asked_about, judge, key_text
+from hookgate.collect.judging import RefusedError, asked_about, judge
 from tests.support.chains import Machine, body, new_key
 
 
@@ -201,34 +203,62 @@ def test_a_checkpoint_whose_signature_does_not_hold_vouches_for_nothing() -> Non
     assert collected.found == [FleetKind.BAD_SIGNATURE]
 
 
-def test_a_key_that_the_one_before_has_announced_counts() -> None:
-    machine, key = lived(2), new_key()
-    public = key.public
-    signature = machine.key.sign(key_text(machine.instance, machine.key.public.id, public.raw.hex())).hex()
-    machine.say(
-        "key_changed",
-        previous_key_id=machine.key.public.id,
-        key_id=public.id,
-        public_key=public.raw.hex(),
-        signature=signature,
-    )
-    machine.sign(key)
+def rotated(machine: Machine, *, announced: bool = True) -> Machine:
+    """Gives the journal as it goes on with another key, and some decisions and a checkpoint more."""
+    key, before = new_key(), machine.key
+    if announced:
+        machine.write(announcement(Signer(machine.instance, before), key.public))
+    else:
+        machine.write(changed_line(machine.instance, before.public.id, key.public))
+    machine.key = key
+    machine.sign()
+    machine.decide(2)
+    machine.sign()
+    return machine
+
+
+def test_a_key_that_the_one_before_has_announced_counts_also_after_a_power_cut_has_it_announced_again() -> None:
+    machine = lived(2)
     collected = Collected(machine)
-    collected.send(machine.lines)
+    first, before = machine.key, len(machine.lines)
+    rotated(machine)
+    key, lines = machine.key, machine.lines
+    collected.send(lines[: before + 1])
+    machine = machine.cut(before + 1)
+    machine.write(announcement(Signer(machine.instance, first), key.public))
+    machine.key = key
+    machine.sign()
+    collected.send(machine.lines[before + 1 :])
     assert collected.found == []
-    assert (collected.progress.key_id, collected.progress.signed_seq) == (public.id, len(machine.lines))
+    assert (collected.progress.key_id, collected.progress.signed_seq) == (key.public.id, len(machine.lines))
+    # The key before is none any more.
+    machine.sign(first)
+    collected.send(machine.lines[-1:])
+    assert collected.found == [FleetKind.WRONG_KEY]
 
 
 def test_a_key_that_nobody_announced_does_not_count() -> None:
-    machine, key = lived(2), new_key()
-    machine.say(
-        "key_changed", previous_key_id=machine.key.public.id, key_id=key.public.id, public_key=key.public.raw.hex()
-    )
-    machine.sign(key)
+    machine = lived(2)
     collected = Collected(machine)
-    collected.send(machine.lines)
+    key = machine.key.public.id
+    collected.send(rotated(machine, announced=False).lines)
     assert set(collected.found) == {FleetKind.WRONG_KEY}
-    assert collected.progress.key_id == machine.key.public.id
+    assert (collected.progress.key_id, collected.progress.signed_seq) == (key, 4)
+
+
+@pytest.mark.parametrize("beginning", [0, 3])
+def test_a_journal_that_had_other_keys_before_it_was_enrolled_is_verified_by_the_enrolled_one(beginning: int) -> None:
+    machine = rotated(rotated(lived(2), announced=False))
+    collected = Collected(machine)
+    collected.progress = msgspec.structs.replace(collected.progress, key_id="")
+    announced_at = len(machine.lines) - 4
+    collected.send(machine.lines[beginning:announced_at], gap_known=bool(beginning))
+    assert (collected.found.count(FleetKind.WRONG_KEY), collected.progress.signed_seq) == (0, 0)
+    collected.send(machine.lines[announced_at:])
+    assert (collected.found.count(FleetKind.WRONG_KEY), collected.progress.signed_seq) == (0, len(machine.lines))
+    machine.sign(new_key())
+    collected.send(machine.lines[-1:])
+    assert collected.found.count(FleetKind.WRONG_KEY) == 1
 
 
 def test_a_clock_that_is_far_ahead_is_found() -> None:

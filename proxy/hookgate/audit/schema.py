@@ -21,7 +21,7 @@ _SKIPPED = {"shipper": _TEXT, "why": _TEXT, "first_seq": _WHOLE, "last_seq": _WH
 #: What `detail` holds, by the type of a record about the service.
 DETAILS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "chain_start": {"instance": _TEXT, "key_id": _TEXT, "public_key": _HASH},
-    "key_changed": {"previous_key_id": _TEXT, "key_id": _TEXT, "public_key": _HASH},
+    "key_changed": {"previous_key_id": _TEXT, "key_id": _TEXT, "public_key": _HASH, "signature": _TEXT},
     "journal_repair": {"cut_bytes": _WHOLE, "damaged_lines": _WHOLE},
     "gap": {"since": _TEXT, "until": _TEXT, "answers": _COUNTS, "records": _COUNTS},
     "checkpoint": {"instance": _TEXT, "key_id": _TEXT, "covers_seq": _WHOLE, "covers_hash": _HASH, "signature": _TEXT},

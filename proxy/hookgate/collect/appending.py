@@ -102,7 +102,7 @@ async def _members(session: Session, instances: Iterable[str], for_update: str) 
     names = sorted(set(instances))
     marks = ", ".join(f"${number}" for number in range(1, len(names) + 1))
     rows = await session.rows(
-        "SELECT instance, name, revoked, key_id, public_key FROM member"  # noqa: S608 (values are bound)
+        "SELECT instance, name, revoked, public_key FROM member"  # noqa: S608 (values are bound)
         f" WHERE instance IN ({marks}) ORDER BY instance{for_update}",
         *names,
     )
@@ -112,9 +112,7 @@ async def _members(session: Session, instances: Iterable[str], for_update: str) 
     )
     far = {row[0]: _progress(row) for row in known}
     return {
-        row[0]: _Enrolled(
-            row[1], bool(row[2]), far.get(row[0]) or Progress(instance=row[0], key_id=row[3], public_key=row[4])
-        )
+        row[0]: _Enrolled(row[1], bool(row[2]), far.get(row[0]) or Progress(instance=row[0], public_key=row[3]))
         for row in rows
     }
 

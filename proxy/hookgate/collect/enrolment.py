@@ -180,13 +180,13 @@ async def _enrolled(
 ) -> list[Told]:
     """A code is the operator's word that this key counts from now on, and that this journal is the name's only one."""
     key_id, public_key = who.key.id, who.key.raw.hex()
-    known = await session.rows("SELECT revoked, public_key, name FROM member WHERE instance = $1", who.instance)
-    progress = await progress_of(session, who.instance) or Progress(instance=who.instance)
-    if known:
-        is_revoked, is_its_key = bool(known[0][0]), public_key in (known[0][1], progress.public_key)
-        if known[0][2] != name and not is_revoked:
+    known = await session.rows("SELECT revoked, name FROM member WHERE instance = $1", who.instance)
+    before = await progress_of(session, who.instance)
+    if known and before is not None:
+        is_revoked, is_renamed, is_its_key = bool(known[0][0]), known[0][1] != name, before.public_key == public_key
+        if is_renamed and not is_revoked:
             raise EnrolmentError("the journal is enrolled under another name: that has to be revoked first")
-        if known[0][2] != name and not is_its_key:
+        if is_renamed and not is_its_key:
             raise EnrolmentError("the journal was enrolled under another name, with another key")
         if how == "certificate" and (is_revoked or not is_its_key):
             raise EnrolmentError("the journal was enrolled before, with another key, or was revoked: it takes a code")
@@ -204,8 +204,10 @@ async def _enrolled(
         " fingerprint = excluded.fingerprint, how = excluded.how, enrolled = excluded.enrolled, revoked = 0",
         *(who.instance, name, key_id, public_key, token_sha256, fingerprint, how, now),
     )
-    progress = await progress_of(session, who.instance) or progress
-    await save(session, msgspec.structs.replace(progress, key_id=key_id, public_key=public_key))
+    # Read once the member's row is ours: lines of the journal may have come meanwhile.
+    progress = await progress_of(session, who.instance) or Progress(instance=who.instance)
+    used = progress.key_id if progress.public_key == public_key else ""
+    await save(session, msgspec.structs.replace(progress, key_id=used, public_key=public_key))
     told = [Told("fleet_enrolled", {"journal": who.instance, "name": name, "key_id": key_id, "how": how})]
     for (other,) in others:
         what = f"{name} was enrolled again; its journal before was {other}"

@@ -21,12 +21,14 @@ from hookgate.ids import uuid7
 _POLL_SECONDS, _AGAIN_SECONDS = 0.5, 5.0
 #: How long a forwarder keeps its turn without saying so again; another collector may take it then.
 _LEASE_SECONDS = 30.0
+#: A target that no collector has forwarded to for so long is in no configuration any more, and nothing waits for it.
+_FORGOTTEN_SECONDS = 7 * 86400.0
 _ARRIVALS = 200
 
 
 class Forwarder:
     """Delivers what arrives to one sink. Of several collectors with the same store one does it at a time: it holds a lease in
-    the store, by the store's own rows, and says so again with each batch."""
+    the store, by the store's own rows, and says so again with each batch, and while its sink takes none."""
 
     def __init__(self, shipper: AnyShipper, database: Database, log: structlog.typing.FilteringBoundLogger) -> None:
         self._shipper = shipper
@@ -85,6 +87,37 @@ class Forwarder:
         """Forwards some; gives whether there may be more at once."""
         if not await self._has_turn():
             return False
+        turn = asyncio.timeout(None)
+        try:
+            async with turn:
+                keeping = asyncio.create_task(self._keep(turn))
+                try:
+                    return await self._advance()
+                finally:
+                    keeping.cancel()
+        except TimeoutError:
+            if not turn.expired():
+                raise
+            return False
+
+    async def _keep(self, turn: asyncio.Timeout) -> None:
+        """Says again and again whose turn it is, and has the work end once another one took it."""
+        while True:
+            await asyncio.sleep(_LEASE_SECONDS / 3)
+            with suppress(DatabaseError):
+                if not await self._said():
+                    turn.reschedule(asyncio.get_running_loop().time())
+                    return
+
+    async def _said(self) -> bool:
+        async with self._database.transaction() as session:
+            rows = await session.rows(
+                "UPDATE forwarder SET moved = $1 WHERE name = $2 AND holder = $3 RETURNING number",
+                *(_now(), self.name, self._holder),
+            )
+        return bool(rows)
+
+    async def _advance(self) -> bool:
         arrivals = await arrived(self._database, self._number, _ARRIVALS)
         self._behind = sum(one.last - one.first + 1 for one in arrivals)
         if not arrivals:
@@ -127,7 +160,7 @@ class Forwarder:
 
     async def _has_turn(self) -> bool:
         """Takes or keeps the lease, and takes up where it was left."""
-        now = time.time_ns() // 1000
+        now = _now()
         async with self._database.transaction() as session:
             await session.rows(
                 "INSERT INTO forwarder (name, number, moved, holder)"
@@ -144,11 +177,10 @@ class Forwarder:
 
     async def _moved(self, number: int) -> bool:
         """Notes how far it has come; false where another one has its turn meanwhile."""
-        now = time.time_ns() // 1000
         async with self._database.transaction() as session:
             rows = await session.rows(
                 "UPDATE forwarder SET number = $1, moved = $2 WHERE name = $3 AND holder = $4 RETURNING number",
-                *(number, now, self.name, self._holder),
+                *(number, _now(), self.name, self._holder),
             )
             # What all have is not asked for again.
             await session.rows("DELETE FROM arrival WHERE number <= (SELECT MIN(number) FROM forwarder)")
@@ -161,5 +193,21 @@ class Forwarder:
         with suppress(DatabaseError):
             async with self._database.transaction() as session:
                 await session.rows(
-                    "UPDATE forwarder SET moved = 0 WHERE name = $1 AND holder = $2", self.name, self._holder
+                    "UPDATE forwarder SET moved = moved - $1 WHERE name = $2 AND holder = $3",
+                    *(round(_LEASE_SECONDS * 1_000_000) * 2, self.name, self._holder),
                 )
+
+
+async def forget_targets(database: Database, names: Sequence[str]) -> None:
+    """Lets what came be removed although targets have not got it that are in no configuration any more; `names` are in this
+    one. Raises DatabaseError."""
+    marks = ", ".join(f"${number}" for number in range(2, len(names) + 2)) or "''"
+    async with database.transaction() as session:
+        await session.rows(
+            f"DELETE FROM forwarder WHERE moved < $1 AND name NOT IN ({marks})",  # noqa: S608 (values are bound)
+            *(_now() - round(_FORGOTTEN_SECONDS * 1_000_000), *names),
+        )
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

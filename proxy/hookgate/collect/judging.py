@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hookgate.audit.checkpoint import checkpoint_from
+from hookgate.audit.rotation import is_announced
 from hookgate.audit.signing import PublicKey
 from hookgate.audit.store.fleet import FleetKind, Progress
 from hookgate.collect.body import Sent
@@ -120,6 +121,9 @@ class _Judging:
         self._seq, self._hash, self._branch = progress.seq, progress.hash, progress.branch
         self._signed_seq = progress.signed_seq
         self._key = PublicKey(bytes.fromhex(progress.public_key))
+        #: A journal may be older than its enrolment, and so have had other keys: until the enrolled one signs, they are no
+        #: fault, and nothing is verified.
+        self._is_used = progress.key_id == self._key.id
         self._records, self._bytes, self._unasked = progress.records, progress.bytes, progress.unasked
         self._sent: dict[int, set[str]] = {}
         self._is_ahead = False
@@ -135,7 +139,7 @@ class _Judging:
             branch=self._branch,
             seq=self._seq,
             hash=self._hash,
-            key_id=self._key.id,
+            key_id=self._key.id if self._is_used else "",
             public_key=self._key.raw.hex(),
             signed_seq=self._signed_seq,
             records=self._records,
@@ -214,22 +218,23 @@ class _Judging:
                 self._unasked += 1
 
     def _begins(self, one: Sent) -> None:
-        named = one.head.detail.get("public_key")
-        if named != self._key.raw.hex():
+        if one.head.detail.get("public_key") == self._key.raw.hex():
+            self._is_used = True
+        elif self._is_used:
             self._wrong_key(one, "the chain begins with another key than the enrolled one")
 
     def _key_changed(self, one: Sent) -> None:
-        """The key that counted until now must have signed the new one."""
+        """The key that counted until now must have signed the new one; a power cut may have the same announced again."""
         detail = one.head.detail
         try:
             key = PublicKey(bytes.fromhex(str(detail.get("public_key"))))
-            signature = bytes.fromhex(str(detail.get("signature", "")))
         except ValueError:
             self._wrong_key(one, "the record names no key")
             return
-        if self._key.signed(key_text(self._progress.instance, self._key.id, key.raw.hex()), signature):
-            self._key = key
-        else:
+        signature = str(detail.get("signature", ""))
+        if key.id == self._key.id or is_announced(self._progress.instance, self._key, key, signature):
+            self._key, self._is_used = key, True
+        elif self._is_used:
             self._wrong_key(one, f"the key {key.id} was not announced by the one before, {self._key.id}")
 
     def _checkpoint(self, one: Sent) -> None:
@@ -240,13 +245,14 @@ class _Judging:
             return
         detail = checkpoint.detail
         if detail.key_id != self._key.id:
-            self._wrong_key(one, f"a checkpoint signed by another key than {self._key.id}", detail.key_id)
+            if self._is_used:
+                self._wrong_key(one, f"a checkpoint signed by another key than {self._key.id}", detail.key_id)
         elif not checkpoint.signed_by(self._key):
             self._tell(FleetKind.BAD_SIGNATURE, seq, "", "a checkpoint's signature does not hold")
         elif (detail.covers_seq, detail.covers_hash) != (seq - 1, line.prev.decode()):
             self._tell(FleetKind.BAD_SIGNATURE, seq, "", "a checkpoint vouches for other lines than those before it")
         else:
-            self._signed_seq = seq
+            self._signed_seq, self._is_used = seq, True
             self._facts["signed_time"] = one.micros
 
     def _started(self, one: Sent) -> None:
@@ -268,11 +274,6 @@ class _Judging:
 
     def _tell(self, kind: FleetKind, seq: int, mark: str, detail: str) -> None:
         self._judged.found.append(Found(kind, seq, harmless(mark, _MARK), detail))
-
-
-def key_text(instance: str, previous_key_id: str, public_key: str) -> bytes:
-    """Gives the text by which a key announces the one that comes after it (in hexadecimal)."""
-    return f"hookgate-key-v1\n{instance}\n{previous_key_id}\n{public_key}\n".encode()
 
 
 def chain_name(instance: str, branch: int) -> str:

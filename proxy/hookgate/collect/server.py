@@ -15,7 +15,7 @@ from hookgate.audit.sinks.making import store_path
 from hookgate.collect.answering import Answering, tell
 from hookgate.collect.batching import Batcher
 from hookgate.collect.body import BODY_BYTES
-from hookgate.collect.forwarding import Forwarder
+from hookgate.collect.forwarding import Forwarder, forget_targets
 from hookgate.collect.session import Database, DatabaseError
 from hookgate.collect.sqlite import SqliteFile
 from hookgate.collect.watching import watch
@@ -193,6 +193,7 @@ class CollectServer:
         while True:
             try:
                 await self._database.expire()
+                await forget_targets(self._database, [one.name for one in self._forwarders])
             except DatabaseError as error:
                 self._log.error("collect_store_failed", detail=str(error))
             await asyncio.sleep(_EXPIRE_SECONDS)

@@ -53,7 +53,12 @@ class SqliteFile:
                 await self._reopen()
                 raise DatabaseError(f"{self._path}: removed or replaced while it was written")
             held: AbstractContextManager[None] = store.transaction()
-            await self._run(held.__enter__)
+            try:
+                await asyncio.shield(self._run(held.__enter__))
+            except asyncio.CancelledError as error:
+                # It may have begun all the same; the worker does one thing after the other.
+                await asyncio.shield(self._run(partial(held.__exit__, type(error), error, error.__traceback__)))
+                raise
             try:
                 yield _Within(self, store)
             except BaseException as error:

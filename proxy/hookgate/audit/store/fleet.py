@@ -30,7 +30,7 @@ class FleetKind(StrEnum):
     REWIND = "rewind", "The same, where a signed checkpoint had vouched for the first one already."
     ALTERED = "altered", "A line is not what its hash was made of; it was not taken."
     REDUCED = "reduced", "Of a line only metadata came."
-    WRONG_KEY = "wrong_key", "A checkpoint was signed by another key than the enrolled one."
+    WRONG_KEY = "wrong_key", "A checkpoint was signed by another key than the enrolled one, or one that it announced."
     BAD_SIGNATURE = "bad_signature", "A checkpoint's signature does not hold, or vouches for other lines."
     CLOCK = "clock", "The machine's clock is far off."
     FOREIGN_INSTANCE = "foreign_instance", "A record of another journal was sent; it was not taken."
@@ -50,7 +50,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     #: The last line that is here, and its hash in hexadecimal; what was acknowledged.
     seq: int = 0
     hash: str = "0" * 64
-    #: The key that signs now, its public half in hexadecimal.
+    #: The id of the key that signs, empty until the enrolled one has; and the key that counts, its public half in hexadecimal.
     key_id: str = ""
     public_key: str = ""
     #: Up to which line, and when by the machine's clock, a checkpoint that holds vouches for the chain.
