@@ -348,7 +348,7 @@ async def test_records_dated_on_any_day_make_no_tables_without_end_and_no_other_
             return (await batcher.take(Incoming(machine.instance, lines, gap_known=True))).status
 
         # More days at once, among them what another sends; as many as there may be at once; and as many as there may be.
-        assert await asyncio.gather(take(liar, 0, 10), take(honest, 0, 1)) == [422, 200]
+        assert [*await asyncio.gather(take(liar, 0, 10), take(honest, 0, 1))] == [422, 200]
         assert [await take(liar, *at) for at in ((0, 4), (4, 6), (6, 7), (4, 6))] == [200, 200, 422, 200]
         # Another collector, with a clock of its own, drops the days.
         connection = await asyncpg.connect(postgres.url(), server_settings={"search_path": pool._config.schema})

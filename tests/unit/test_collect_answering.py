@@ -176,6 +176,27 @@ async def test_what_waits_for_a_store_that_hangs_is_bounded(running: Running, mo
     assert await running.send(tokens[1], machines[1].lines) == 200
 
 
+async def test_two_machines_with_one_journal_are_stored_once_however_often_they_take_turns(running: Running) -> None:
+    machine = Machine()
+    token = await running.enrolled(machine, "alex")
+    twins = [machine.cut(1), machine.cut(1)]
+    for number in range(40):
+        twin = twins[number % 2]
+        twin.decide(1, reason=f"turn {number}")
+        assert await running.send(token, twin.lines) == 200
+    assert await running.stored(machine.instance) == 41
+
+
+async def test_many_findings_of_one_batch_are_few_rows(running: Running) -> None:
+    machine = Machine()
+    token = await running.enrolled(machine, "alex")
+    machine.decide(100)
+    assert await running.send(token, machine.lines[::2]) == 200
+    async with running.database.transaction() as session:
+        rows = await session.rows("SELECT count(*), sum(count) FROM finding WHERE kind = 'gap'")
+    assert tuple(rows[0]) == (21, 50)
+
+
 async def test_a_journal_that_was_revoked_and_still_asks_is_told(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """The body of a request: unpacked within bounds, and taken apart into lines."""
 
+import json
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,9 @@ BODY_BYTES, UNPACKED_BYTES, LINE_BYTES, MOST_LINES = 6 << 20, 6 << 20, 4 << 20, 
 _WINDOWS = {"gzip": 31, "deflate": 15}
 #: Nothing is dated after 9999, and before 1970 nothing was recorded.
 _MAX_MICROS = 253_402_300_799_000_000
+#: The store has room for smaller numbers.
+_NO_SEQ = 1 << 44
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class BodyError(Exception):
@@ -85,7 +89,11 @@ def _sent(raw: bytes) -> Sent:
         raise BodyError(422, "a line has not the form of a journal's")
     if len(raw) > LINE_BYTES:
         raise BodyError(422, f"line {line.seq} is larger than {LINE_BYTES} bytes", line.seq)
+    if line.seq >= _NO_SEQ:
+        raise BodyError(422, f"line {line.seq}: there is no such number", line.seq)
     try:
+        if is_ambiguous(raw):
+            raise BodyError(422, f"line {line.seq} has a member twice", line.seq)
         head = msgspec.json.decode(raw, type=Head)
         at = micros(datetime.fromisoformat(head.time))
     except (*UNREADABLE, ValueError, OverflowError):
@@ -93,3 +101,31 @@ def _sent(raw: bytes) -> Sent:
     if not 0 <= at <= _MAX_MICROS:
         raise BodyError(422, f"line {line.seq} has no time that can be", line.seq)
     return Sent(raw, line, head, at)
+
+
+def is_ambiguous(raw: bytes) -> bool:
+    """Whether a record, or its `detail`, has a member twice: of those readers downstream may take another one than is judged here.
+    Raises what decoding raises."""
+    found = _members.decode(raw)
+    # A record as Hookgate writes it is its members and what stands between them.
+    if sum(len(name) + len(value) + 4 for name, value in found.items()) + 1 == len(raw):
+        detail = found.get("detail")
+        return detail is not None and bytes(detail).startswith(b"{") and is_ambiguous(bytes(detail))
+    return _has_twice(raw)
+
+
+def _has_twice(raw: bytes) -> bool:
+    def once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(found := dict(members)) < len(members):
+            raise _TwiceError
+        return found
+
+    try:
+        json.loads(raw, object_pairs_hook=once, parse_int=str, parse_float=str)
+    except _TwiceError:
+        return True
+    return False
+
+
+class _TwiceError(Exception):
+    """A member is there twice."""
