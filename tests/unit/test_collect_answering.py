@@ -25,6 +25,7 @@ from hookgate.collect.enrolment import (
     proof_text,
     revoke,
 )
+from hookgate.collect.lines import Lines
 from hookgate.collect.server import application
 from hookgate.collect.sqlite import SqliteFile
 from hookgate.collect.who import Who
@@ -110,7 +111,15 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     batcher = Batcher(database, forwards=False)
     config = Collect(records_per_second=50, burst_records=3000)
     app = application(
-        answering.Answering(config, database, batcher, Who(database, "", Revocations()), metrics=metrics, log=log)
+        answering.Answering(
+            config,
+            database,
+            batcher,
+            Who(database, "", Revocations()),
+            lines=Lines(100),
+            metrics=metrics,
+            log=log,
+        )
     )
     runner = web.AppRunner(app, auto_decompress=False)
     await runner.setup()

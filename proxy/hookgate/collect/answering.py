@@ -17,6 +17,7 @@ from hookgate.collect.appending import Answer, Incoming, progress_of
 from hookgate.collect.batching import Batcher, BusyError
 from hookgate.collect.body import BODY_BYTES, UNPACKED_BYTES, BodyError, lines_of, unpacked
 from hookgate.collect.enrolment import EnrolmentError, Request, enroll_by_certificate, enroll_by_code
+from hookgate.collect.lines import Lines
 from hookgate.collect.session import Database, DatabaseError
 from hookgate.collect.who import Who
 from hookgate.config.collect import Collect
@@ -46,6 +47,7 @@ class Answering:
         batcher: Batcher,
         who: Who,
         *,
+        lines: Lines,
         metrics: CollectMetrics,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
@@ -53,6 +55,7 @@ class Answering:
         self._database = database
         self._batcher = batcher
         self._who = who
+        self._lines = lines
         self._metrics = metrics
         self._log = log
         self._allowance = Allowance(config.records_per_second, config.burst_records)
@@ -122,6 +125,7 @@ class Answering:
         if holder.is_revoked:
             await self._tell_revoked(holder.instance)
             raise EnrolmentError("the journal's enrolment was revoked")
+        self._lines.prove(request.protocol, holder.instance)
         if wait := self._allowance.wait_seconds(holder.instance):
             raise BusyError("more than this journal may send", wait, is_own=True)
         return holder.instance

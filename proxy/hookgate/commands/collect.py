@@ -17,7 +17,7 @@ from hookgate.collect.enrolment import revoke as revoke_journals
 from hookgate.collect.server import CollectError, CollectServer, database_of, exposed
 from hookgate.collect.session import Database, DatabaseError
 from hookgate.commands.fault import stop_with, stop_with_config
-from hookgate.commands.serve import stop_on
+from hookgate.commands.serve import raise_file_limit, stop_on
 from hookgate.config import Config, ConfigError, load
 from hookgate.harmless import harmless
 from hookgate.identity.names import name_fault
@@ -46,6 +46,7 @@ def collect(context: typer.Context, config: Configuration = None) -> None:
             f"collect.host: {settings.collect.host} is not loopback: set collect.tls, or collect.plaintext: true where something "
             "before it speaks TLS"
         )
+    raise_file_limit()
     try:
         asyncio.run(_serve(settings))
     except (CollectError, ListenError, IdentityError, DatabaseError) as error:

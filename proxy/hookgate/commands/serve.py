@@ -29,7 +29,7 @@ def serve(
     try:
         settings = load(config)
         notices = _exposed(settings, config)
-        _raise_file_limit()
+        raise_file_limit()
         uvloop.run(_serve(settings, config, notices))
     except ConfigError as error:
         stop_with_config(error)
@@ -72,7 +72,7 @@ def stop_on(*numbers: signal.Signals) -> asyncio.Event:
     return stop
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
     """Silent connections must not use up the files that new hooks need."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
