@@ -20,11 +20,15 @@ class Line:
     """A connection."""
 
     def __init__(self) -> None:
-        self.transport: asyncio.BaseTransport | None = Transport()
+        self._transport = Transport()
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        return self._transport
 
     @property
     def is_gone(self) -> bool:
-        return isinstance(self.transport, Transport) and self.transport.is_gone
+        return self._transport.is_gone
 
 
 def test_who_proves_nothing_goes_after_a_while_and_who_does_stays() -> None:

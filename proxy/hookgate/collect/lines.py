@@ -16,7 +16,9 @@ _LOOK_SECONDS = 1.0
 class Handler(Protocol):
     """What speaks HTTP on one connection."""
 
-    transport: asyncio.BaseTransport | None
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """None once it has ended."""
 
 
 class Lines:
@@ -62,5 +64,5 @@ class Lines:
         if over > 0:
             gone.update([one for one in unproven if one not in gone][:over])
         for one in gone:
-            if isinstance(one.transport, asyncio.Transport):
+            if one.transport is not None:
                 one.transport.abort()
