@@ -96,7 +96,6 @@ class Answering:
             response = _said(429 if error.is_own else 503, str(error), wait_seconds=error.seconds)
         except DatabaseError as error:
             self._batcher.fault = str(error)
-            self._log.error("collect_store_failed", detail=str(error))
             response = _said(503, "the store does not answer now", wait_seconds=5)
         except web.HTTPException:
             raise

@@ -22,6 +22,12 @@ _NO_SEQ = 1 << 44
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+#: Of a `detail` that is looked at; and what records with one that must be looked at are.
+_DETAIL_BYTES = 64 * 1024
+_LOOKED_AT = frozenset({"chain_start", "checkpoint", "key_changed"})
+_NOTHING = msgspec.Raw(b"{}")
+
+
 class BodyError(Exception):
     """A body can't be taken. `status` is what is answered, `seq` the line at fault, or 0."""
 
@@ -32,7 +38,8 @@ class BodyError(Exception):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What is looked at of a record."""
+    """What is looked at of a record; what may be large is read where it is wanted, and not held: as objects it takes thirty times
+    the memory."""
 
     type: str
     time: str
@@ -40,9 +47,19 @@ class Head(msgspec.Struct, frozen=True):
     host: str = ""
     mode: str = ""
     user: str = ""
-    labels: dict[str, str] = {}
+    labels: msgspec.Raw = _NOTHING
     reduced: bool = False
-    detail: dict[str, Any] = {}
+    detail: msgspec.Raw = _NOTHING
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The members of `detail`; none where it is larger than any that is looked at."""
+        return _object(self.detail)
+
+    @property
+    def labelled(self) -> dict[str, Any]:
+        """The labels, likewise."""
+        return _object(self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +115,21 @@ def _sent(raw: bytes) -> Sent:
         at = micros(datetime.fromisoformat(head.time))
     except (*UNREADABLE, ValueError, OverflowError):
         raise BodyError(422, f"line {line.seq} is no record", line.seq) from None
+    if head.type in _LOOKED_AT and len(head.detail) > _DETAIL_BYTES:
+        raise BodyError(422, f"line {line.seq}: its detail is larger than {_DETAIL_BYTES} bytes", line.seq)
     if not 0 <= at <= _MAX_MICROS:
         raise BodyError(422, f"line {line.seq} has no time that can be", line.seq)
     return Sent(raw, line, head, at)
+
+
+def _object(raw: msgspec.Raw) -> dict[str, Any]:
+    if len(raw) > _DETAIL_BYTES:
+        return {}
+    try:
+        found = msgspec.json.decode(raw)
+    except UNREADABLE:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def is_ambiguous(raw: bytes) -> bool:

@@ -119,7 +119,7 @@ def judge(
 def _own(instance: str, one: Sent) -> None:
     """Raises RefusedError for a line that is another journal's, or was changed."""
     seq, head = one.line.seq, one.head
-    named = head.detail.get("instance", instance) if head.type in ("checkpoint", "chain_start") else instance
+    named = head.said.get("instance", instance) if head.type in ("checkpoint", "chain_start") else instance
     if head.instance != instance or named != instance or head.type.startswith(_COLLECTORS):
         what = "the record is another journal's"
         raise RefusedError(403, what, seq, Found(FleetKind.FOREIGN_INSTANCE, seq, one.line.hash.decode()[:_MARK], what))
@@ -245,14 +245,14 @@ class _Judging:
                 self._unasked += 1
 
     def _begins(self, one: Sent) -> None:
-        if one.head.detail.get("public_key") == self._key.raw.hex():
+        if one.head.said.get("public_key") == self._key.raw.hex():
             self._is_used = True
         elif self._is_used:
             self._wrong_key(one, "the chain begins with another key than the enrolled one")
 
     def _key_changed(self, one: Sent) -> None:
         """The key that counted until now must have signed the new one; a power cut may have the same announced again."""
-        detail = one.head.detail
+        detail = one.head.said
         try:
             key = PublicKey(bytes.fromhex(str(detail.get("public_key"))))
         except ValueError:
@@ -283,7 +283,7 @@ class _Judging:
             self._facts["signed_time"] = one.micros
 
     def _started(self, one: Sent) -> None:
-        detail = one.head.detail
+        detail = one.head.said
         said = {name: detail.get(name) for name in ("version", "mode", "config_digest", "policies")}
         self._facts |= {name: harmless(value, _SHOWN) for name, value in said.items() if isinstance(value, str)}
         if one.head.type == "start":
@@ -292,7 +292,7 @@ class _Judging:
     def _decided(self, one: Sent) -> None:
         head = one.head
         self._facts |= {"decided": one.micros, "principal": harmless(head.user, _SHOWN)}
-        if client := head.labels.get(_CLIENT_LABEL):
+        if isinstance(client := head.labelled.get(_CLIENT_LABEL), str) and client:
             self._facts["client"] = harmless(client, _SHOWN)
 
     def _wrong_key(self, one: Sent, what: str, key_id: str = "") -> None:

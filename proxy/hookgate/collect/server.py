@@ -190,7 +190,13 @@ class CollectServer:
         )
 
     async def _status(self) -> None:
+        """Tells of a fault once, however many requests meet it."""
+        told = ""
         while True:
+            if (fault := self._batcher.fault) != told:
+                told = fault
+                if fault:
+                    self._log.error("collect_store_failed", detail=fault)
             self._metrics.waiting.set(self._batcher.waiting)
             self._metrics.ready.set(0 if self._batcher.fault else 1)
             for one in self._forwarders:
