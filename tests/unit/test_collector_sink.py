@@ -24,7 +24,7 @@ class Answers:
         self.headers: dict[str, str] = {}
         self.asked: list[dict[str, str]] = []
 
-    async def records(self, request: web.Request) -> web.Response:
+    async def records(self, request: web.Request) -> web.StreamResponse:
         await request.read()
         self.asked.append({name.lower(): value for name, value in request.headers.items()})
         if not self.halves:
