@@ -60,6 +60,8 @@ class Laptop:
     token: str = ""
     url: str = ""
     written: int = 0
+    #: Of one that was cut off while it sent: the last line whose taking it was told.
+    acknowledged: int | None = None
 
     @property
     def lines(self) -> list[bytes]:
@@ -174,7 +176,7 @@ async def _simulated(
 
     step("compare")
     wire = await asyncio.to_thread(_wire, collectors)
-    lost, doubled, strange, total = await _compared([one for one in fleet if one is not flooder], server)
+    lost, doubled, strange, total = await _compared(fleet, server)
     size, stored = await _size(server)
     rows = await asyncio.to_thread(_surveyed, server)
     sizes = [len(line) + 1 for line in online[0].lines]
@@ -338,6 +340,8 @@ async def _flood(one: Laptop, calm: Laptop) -> tuple[int, float]:
             status, answer, _ = await asyncio.to_thread(send, one.url, one.token, lines[at : at + 2000])
             waits += status == 429
             at = int(answer.get("seq") or at) if status in (200, 409) else at
+            if status == 200:
+                one.acknowledged = max(one.acknowledged or 0, at)
 
     flooding = [asyncio.create_task(flood()) for _ in range(4)]
     for _ in range(10):
@@ -363,7 +367,7 @@ def _wire(collectors: Sequence[CollectProcess]) -> float:
 
 
 async def _compared(fleet: Sequence[Laptop], server: PostgresServer) -> tuple[int, int, int, int]:
-    """Gives how many lines of the journals the store lacks, has twice, or has otherwise; and how many it has."""
+    """Gives how many lines of the journals that were acknowledged the store lacks, has twice, or has otherwise; and how many it has."""
     lost = doubled = strange = total = 0
     async with _connected(server) as connection:
         for one in fleet:
@@ -374,7 +378,7 @@ async def _compared(fleet: Sequence[Laptop], server: PostgresServer) -> tuple[in
             there = [line_of(place_of(row[0])[1], bytes(row[1]), bytes(row[2]), bytes(row[3]))[0] for row in rows]
             own = one.lines
             total += len(there)
-            lost += len(set(own) - set(there))
+            lost += len(set(own[: one.acknowledged]) - set(there))
             doubled += len(there) - len(set(there))
             strange += len(set(there) - set(own))
     return lost, doubled, strange, total

@@ -27,6 +27,9 @@ def test_every_machine_is_told_with_what_is_known_of_it(store: Path) -> None:
     assert (well["seq"], well["verified_seq"], well["unasked"]) == (6, 6, 0)
     assert rows["b-behind"]["unasked"] == 1
     assert rows["c-cheat"]["findings"] == {"foreign_instance": 1}
+    (told,) = rows["c-cheat"]["told"]
+    assert (told["kind"], told["seq"], told["detail"]) == ("foreign_instance", 1, "the record is another journal's")
+    assert "line 1: the record is another journal's" in said(store, "--findings").stdout
 
 
 def test_filters_choose_machines_and_the_end_goes_by_those_that_are_shown(store: Path) -> None:

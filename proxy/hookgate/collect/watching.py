@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from hookgate.audit.fleet.expected import ExpectedError, read_expected
+from hookgate.audit.fleet.expected import ExpectedError, Inventory
 from hookgate.audit.fleet.standing import counted
 from hookgate.audit.fleet.survey import survey
 from hookgate.audit.sinks.making import store_path
@@ -31,10 +31,11 @@ async def watch(
     log: structlog.typing.FilteringBoundLogger,
 ) -> None:
     """Counts until it is cancelled. What can't be counted is not told: its absence is."""
+    inventory = Inventory(Path(config.collect.expected) if config.collect.expected else None)
     while True:
         fault = ""
         try:
-            metrics.fleet(*await asyncio.to_thread(_counts, config, store))
+            metrics.fleet(*await asyncio.to_thread(_counts, config, store, inventory))
         except (StoreError, ExpectedError) as error:
             fault = str(error)
         if fault:
@@ -43,8 +44,8 @@ async def watch(
         await asyncio.sleep(_SECONDS)
 
 
-def _counts(config: Config, store: SqliteShipper | PostgresShipper) -> tuple[int, dict[str, int]]:
-    expected = read_expected(Path(config.collect.expected)) if config.collect.expected else ()
+def _counts(config: Config, store: SqliteShipper | PostgresShipper, inventory: Inventory) -> tuple[int, dict[str, int]]:
+    expected = inventory.machines()
     if isinstance(store, PostgresShipper):
         opened = open_store(store.url, schema=store.schema, limit_seconds=_QUESTION_SECONDS)
     else:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,9 @@ def fleet(
         float, typer.Option(min=1, help="Seconds without a word after which a machine is silent.")
     ] = 900.0,
     late: Annotated[float, typer.Option(min=1, help="Seconds that records may be old when they come.")] = 900.0,
+    findings: Annotated[
+        bool, typer.Option("--findings", help="Below the table: what was found, when last, and at which line.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, ASCII only.")] = False,
 ) -> None:
     """Say how each machine stands: heard when, verified up to where, deciding by what, and what is wrong; ends with 5 if a
@@ -72,6 +76,8 @@ def fleet(
     elif shown:
         console = screen()
         console.print(_table(shown))
+        for text in _told(shown) if findings else ():
+            console.print(text)
     if not rows:
         typer.echo(
             "hookgate: nobody is enrolled in this store: `hookgate collect code` makes a code for a machine", err=True
@@ -118,6 +124,15 @@ def _table(rows: list[Standing]) -> Table:
             _marks(row),
         )
     return table
+
+
+def _told(rows: list[Standing]) -> Iterator[Text]:
+    for row in rows:
+        for one in row.told:
+            times = f", {one.count:,} times" if one.count > 1 else ""
+            line = f"line {one.seq:,}: " if one.seq else ""
+            found = Text(f"{harmless(row.name, _CHARACTERS)}  ", "bold").append(one.kind.value, "bold red")
+            yield found.append(f"  {one.time}{times}  {line}{harmless(one.detail)}", "not bold")
 
 
 def _marks(row: Standing) -> Text:

@@ -1,10 +1,12 @@
 """The fleet: how each machine stands that sends its journal to a collector; those that ask for attention first."""
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
+from hookgate.audit.fleet.expected import Expected, ExpectedError
 from hookgate.audit.fleet.standing import Mark, Standing, counted
 from hookgate.audit.fleet.survey import survey
 from hookgate.console.shown import page
@@ -23,7 +25,8 @@ async def show(request: web.Request) -> web.Response:
     mark = mark if mark in {*Mark} else ""
     begin_text = request.query.get("begin", "")
     begin = int(begin_text) if begin_text.isascii() and begin_text.isdigit() and len(begin_text) < 7 else 0
-    rows = await around(request).ask(lambda store: survey(store, since=since, now=now))
+    expected, fault = await _expected(request)
+    rows = await around(request).ask(lambda store: survey(store, expected, since=since, now=now))
     found = [row for row in rows if _wanted(row, mark, needle)]
     shown = found[begin : begin + _ROWS]
     await around(request).looks.viewed(
@@ -34,6 +37,9 @@ async def show(request: web.Request) -> web.Response:
         request,
         "fleet.html.j2",
         machines=len(rows),
+        expected=len(expected),
+        fault=fault,
+        grouped=any(row.group for row in rows),
         marks=[(one, counts[one.value]) for one in Mark if counts[one.value]],
         found=len(found),
         shown=shown,
@@ -44,7 +50,15 @@ async def show(request: web.Request) -> web.Response:
     )
 
 
+async def _expected(request: web.Request) -> tuple[tuple[Expected, ...], str]:
+    """Gives who is expected, or why nobody knows."""
+    try:
+        return await asyncio.to_thread(around(request).inventory.machines), ""
+    except ExpectedError as error:
+        return (), str(error)
+
+
 def _wanted(row: Standing, mark: str, needle: str) -> bool:
     if mark and mark not in row.marks:
         return False
-    return any(needle.casefold() in text.casefold() for text in (row.name, row.host, row.user))
+    return any(needle.casefold() in text.casefold() for text in (row.name, row.host, row.user, row.group))

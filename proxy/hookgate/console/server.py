@@ -12,6 +12,7 @@ from aiohttp import web
 from hookgate.app.listeners import Listener, ListenError, listen
 from hookgate.app.origin import Hosts
 from hookgate.app.tls import Certified, TlsListener
+from hookgate.audit.fleet.expected import Inventory
 from hookgate.audit.shipping.status import Status
 from hookgate.config.audit import Audit
 from hookgate.config.console import Console, store_of
@@ -154,6 +155,7 @@ class ConsoleServer:
             sessions=Sessions(config.session_seconds),
             jobs=Jobs(),
             hosts=Hosts((*config.allowed_hosts, *_host_of(config.public_url))),
+            inventory=Inventory(Path(config.expected) if config.expected else None),
             log=self._log,
             status=self._status,
             link=Link(directory, base) if config.by_link else None,

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from hookgate.app.origin import Hosts
+from hookgate.audit.fleet.expected import Inventory
 from hookgate.audit.shipping.status import Status
 from hookgate.config.console import Console
 from hookgate.console.asking import Asking
@@ -38,6 +39,8 @@ class Surroundings:
     sessions: Sessions
     jobs: Jobs
     hosts: Hosts
+    #: The machines of the fleet that there should be.
+    inventory: Inventory
     log: structlog.typing.FilteringBoundLogger
     status: Callable[[], Status]
     link: Link | None = None

@@ -32,6 +32,27 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     group: str = ""
 
 
+class Inventory:
+    """The machines of a file that somebody else writes, or none without one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._read: tuple[tuple[int, int, int], tuple[Expected, ...]] | None = None
+
+    def machines(self) -> tuple[Expected, ...]:
+        """Gives them, as the file is now; reads it only where it has changed. For any thread. Raises ExpectedError."""
+        if self._path is None:
+            return ()
+        try:
+            stat = self._path.stat()
+        except OSError as error:
+            raise ExpectedError(f"{self._path}: {error.strerror}") from None
+        state, read = (stat.st_ino, stat.st_mtime_ns, stat.st_size), self._read
+        if read is None or read[0] != state:
+            self._read = read = (state, read_expected(self._path))
+        return read[1]
+
+
 def read_expected(path: Path) -> tuple[Expected, ...]:
     """Gives the machines of a file: a table with headings (`.csv`), or a list of names or of mappings. Raises ExpectedError."""
     try:

@@ -9,12 +9,14 @@ from typing import Self
 import msgspec
 
 from hookgate.audit.fleet.expected import Expected
-from hookgate.audit.store.fleet import FleetKind, Member
+from hookgate.audit.store.fleet import FleetFinding, FleetKind, Member
 from hookgate.audit.store.moment import text_of
 
 _SECOND = 1_000_000
 #: What is tolerated of a machine's clock.
 _CLOCK_SECONDS = 300.0
+#: Findings of one machine that are told in words.
+_TOLD = 5
 
 
 class Mark(StrEnum):
@@ -47,6 +49,7 @@ class Mark(StrEnum):
     LATE = "late", "What comes of it is old: it has a backlog."
     OTHER_POLICIES = "other_policies", "It decides by another version of the policies than most of its group."
     OLDER_VERSION = "older_version", "Its Hookgate is older than that of most of its group."
+    OLDER_CLIENT = "older_client", "Its client is older than that of most of its group, as far as clients tell."
     OBSERVING = "observing", "It only observes, while most of its group enforce."
     CLOCK = "clock", "Its clock is far off."
     REVOKED = "revoked", "It was revoked, and still sends."
@@ -63,6 +66,16 @@ _FOUND: dict[str, Mark] = {
     FleetKind.CLOCK: Mark.CLOCK,
     FleetKind.REVOKED: Mark.REVOKED,
 }
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a collector found: what, at which line (0 for none), when last (UTC), how often, and in words."""
+
+    kind: FleetKind
+    seq: int
+    time: str
+    count: int
+    detail: str
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,30 +102,36 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 0
     unasked: int = 0
     marks: tuple[Mark, ...] = ()
-    #: What a collector found, by kind.
+    #: What a collector found, by kind; and the newest of it.
     findings: dict[str, int] = {}
+    told: tuple[Told, ...] = ()
 
 
 def standings(
     members: Sequence[Member],
-    findings: Mapping[str, Mapping[str, int]],
+    findings: Iterable[FleetFinding],
     expected: Sequence[Expected] = (),
     *,
     now: int,
     silent_seconds: float = 900.0,
     late_seconds: float = 900.0,
     unasked: Mapping[str, int] | None = None,
+    counts: Mapping[str, Mapping[str, int]] | None = None,
 ) -> tuple[Standing, ...]:
     """Gives how each machine stands at `now` (microseconds since 1970): those that ask for attention first, then by name.
 
-    `findings` are counts of those of the period that counts, by journal and kind; what was found of a journal that a name had
-    before counts for the name, so that nobody gets rid of it with another one. `unasked` likewise has the calls that were not asked about by instance, and
-    without it all that ever were count. Of journals that one name enrolled the newest counts. With `expected`, who is not
-    among them, or not enrolled, has a mark; its groups are what machines are compared within, else all are one group. A member
-    that was revoked is there only while it sends.
+    `findings` are those of the period that counts; `counts` has how many there are by journal and kind, where `findings` has
+    not all of them. What was found of a journal that a name had before counts for the name: nobody gets rid of it with
+    another one. `unasked` likewise has the calls that were not asked about by instance, and without it all that ever were
+    count. Of journals that one name enrolled the newest counts. With `expected`, who is not among them, or not enrolled, has a
+    mark; its groups are what machines are compared within, else all are one group. A member that was revoked is there only
+    while it sends.
     """
-    current = _current(members, findings)
-    kinds = _by_name(members, findings)
+    seen = sorted(findings, key=lambda one: one.last, reverse=True)
+    counted_kinds = counts if counts is not None else _counts(seen)
+    current = _current(members, counted_kinds)
+    kinds = _by_name(members, counted_kinds)
+    told = _told_by_name(members, seen)
     known, missing = _matched(current, expected)
     rows = []
     for member in current:
@@ -121,7 +140,7 @@ def standings(
         marks = [*_own(row, member, late_seconds)]
         if expected and entry is None:
             marks.append(Mark.UNEXPECTED)
-        rows.append(msgspec.structs.replace(row, marks=tuple(marks)))
+        rows.append(msgspec.structs.replace(row, marks=tuple(marks), told=tuple(told[member.name])))
     groups: dict[str, list[Standing]] = defaultdict(list)
     for row in rows:
         groups[row.group].append(row)
@@ -147,16 +166,37 @@ def counted(rows: Iterable[Standing]) -> dict[str, int]:
     return {mark.value: found[mark] for mark in Mark}
 
 
-def _by_name(members: Sequence[Member], findings: Mapping[str, Mapping[str, int]]) -> dict[str, Counter[str]]:
-    """That a journal of before was revoked and is still sent is no fault of the one that counts now."""
+def _counts(findings: Iterable[FleetFinding]) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in findings:
+        found[one.instance][one.kind.value] += one.count
+    return found
+
+
+def _replaced(members: Sequence[Member]) -> set[str]:
+    """Journals of before. That such a one was revoked and is still sent is no fault of the one that counts now."""
     active = {member.name for member in members if not member.revoked}
+    return {member.instance for member in members if member.revoked and member.name in active}
+
+
+def _by_name(members: Sequence[Member], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Counter[str]]:
+    found, replaced = defaultdict[str, Counter[str]](Counter), _replaced(members)
     for member in members:
-        of_it = Counter(findings.get(member.instance, {}))
-        if member.revoked and member.name in active:
+        of_it = Counter(counts.get(member.instance, {}))
+        if member.instance in replaced:
             del of_it[FleetKind.REVOKED.value]
         found[member.name].update(of_it)
     return found
+
+
+def _told_by_name(members: Sequence[Member], newest_first: Iterable[FleetFinding]) -> dict[str, list[Told]]:
+    told, replaced = defaultdict[str, list[Told]](list), _replaced(members)
+    names = {member.instance: member.name for member in members}
+    for one in newest_first:
+        of_name = told[names.get(one.instance, "")]
+        if len(of_name) < _TOLD and not (one.kind is FleetKind.REVOKED and one.instance in replaced):
+            of_name.append(_told(one))
+    return told
 
 
 def _current(members: Sequence[Member], kinds: Mapping[str, Mapping[str, int]]) -> list[Member]:
@@ -225,6 +265,12 @@ def _row(
     )
 
 
+def _told(finding: FleetFinding) -> Told:
+    return Told(
+        kind=finding.kind, seq=finding.seq, time=_time(finding.last), count=finding.count, detail=finding.detail
+    )
+
+
 def _own(row: Standing, member: Member, late_seconds: float) -> Iterable[Mark]:
     far = member.progress
     yield from {_FOUND[kind] for kind in row.findings if kind in _FOUND}
@@ -249,9 +295,10 @@ def _beside(row: Standing, group: Sequence[Standing], silent_seconds: float) -> 
     policies = _most(group, lambda one: one.policies)
     if policies and row.heard and row.policies != policies:
         yield Mark.OTHER_POLICIES
-    version = _most(group, lambda one: one.version)
-    if version and row.version and _numbers(row.version) < _numbers(version):
+    if _is_older(row.version, _most(group, lambda one: one.version)):
         yield Mark.OLDER_VERSION
+    if _is_older(row.client, _most(group, lambda one: one.client)):
+        yield Mark.OLDER_CLIENT
     if row.mode == "observe" and _most(group, lambda one: one.mode) == "enforce":
         yield Mark.OBSERVING
 
@@ -268,6 +315,10 @@ def _most(group: Iterable[Standing], of: Callable[[Standing], str]) -> str:
 def _ordered(marks: Iterable[Mark]) -> tuple[Mark, ...]:
     there = set(marks)
     return tuple(mark for mark in Mark if mark in there)
+
+
+def _is_older(version: str, other: str) -> bool:
+    return bool(version and other) and _numbers(version) < _numbers(other)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

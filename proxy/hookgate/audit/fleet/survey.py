@@ -21,10 +21,11 @@ def survey(
     members = store.members()
     return standings(
         members,
-        store.found(since),
+        store.findings(since),
         expected,
         now=now,
         silent_seconds=silent_seconds,
         late_seconds=late_seconds,
+        counts=store.found(since),
         unasked=store.unasked(since) if any(member.progress.unasked for member in members) else {},
     )
