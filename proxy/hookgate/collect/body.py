@@ -137,7 +137,7 @@ def is_ambiguous(raw: bytes) -> bool:
     Raises what decoding raises."""
     found = _members.decode(raw)
     # A record as Hookgate writes it is its members and what stands between them.
-    if sum(len(name) + len(value) + 4 for name, value in found.items()) + 1 == len(raw):
+    if sum(map(len, found)) + sum(map(len, found.values())) + 4 * len(found) + 1 == len(raw):
         detail = found.get("detail")
         return detail is not None and bytes(detail).startswith(b"{") and is_ambiguous(bytes(detail))
     return _has_twice(raw)

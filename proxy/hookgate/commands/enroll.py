@@ -1,10 +1,13 @@
 """`hookgate enroll`: gets this machine's journal a place in a fleet."""
 
 import asyncio
+import errno
+import os
 import ssl
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -82,11 +85,15 @@ def enroll(
     try:
         wanted = _wanted(directory, code, certificate)
         tls = _tls(ca, certificate, key) if url.startswith("https:") else None
+        path = token_file or directory / "collector.token"
+        if code:
+            _check(path)
+        if tls is None and not _is_here(url):
+            typer.echo("hookgate: http: code and token go over the network in the clear", err=True)
         answer = asyncio.run(_asked(url.rstrip("/"), wanted, tls))
         if not answer.token:
             typer.echo(f"hookgate: enrolled as {harmless(answer.name)}; the certificate says who it is")
             return
-        path = token_file or directory / "collector.token"
         _keep(path, answer.token)
     except (JournalError, SinkError) as error:
         stop_with(str(error))
@@ -154,6 +161,20 @@ async def _asked(url: str, wanted: Request, tls: ssl.SSLContext | None) -> _Answ
     if status != 200:
         raise SinkError(f"the collector answers {status}: {harmless(answer.error, 200)}")
     return answer
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _check(path: Path) -> None:
+    """A code is good once: what would keep its token from being written is to be known before. Raises OSError."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    draft = path.with_name(path.name + ".new")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    draft.unlink()
 
 
 def _keep(path: Path, token: str) -> None:
