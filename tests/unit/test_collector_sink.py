@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -20,20 +21,23 @@ class Answers:
         self.status = 200
         self.body: dict[str, Any] = {"seq": 0}
         self.position = 0
-        self.halves = False
+        self.halves = self.is_endless = False
         self.headers: dict[str, str] = {}
         self.asked: list[dict[str, str]] = []
 
     async def records(self, request: web.Request) -> web.StreamResponse:
         await request.read()
         self.asked.append({name.lower(): value for name, value in request.headers.items()})
-        if not self.halves:
+        if not self.halves and not self.is_endless:
             return web.json_response(self.body, status=self.status, headers=self.headers)
         response = web.StreamResponse(status=self.status)
         await response.prepare(request)
-        for half in (b'{"se', b'q": 5}'):
+        for half in (b'{"se', b'q": 5}') if self.halves else ():
             await response.write(half)
             await asyncio.sleep(0.05)
+        with suppress(ConnectionError):
+            while self.is_endless:
+                await response.write(b" " * 65536)
         return response
 
     async def where(self, _: web.Request) -> web.Response:
@@ -126,3 +130,14 @@ async def test_a_redirect_takes_the_token_nowhere(answers: tuple[Answers, Collec
     with pytest.raises(SinkError, match=str(status)):
         await sink.send(batch(1))
     assert len(collector.asked) == 1
+
+
+async def test_an_answer_without_end_is_none(answers: tuple[Answers, CollectorSink]) -> None:
+    collector, sink = answers
+    collector.is_endless = True
+    with pytest.raises(SinkError, match="is no collector"):
+        await sink.send(batch(1))
+    collector.is_endless = False
+    collector.body = {"seq": 10**15}
+    await sink.open()
+    await sink.send(batch(1))
