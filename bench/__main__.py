@@ -207,7 +207,7 @@ def of_fleet(
     here = environment()
     with _measuring() as step:
         result = fleets.run(machines, count, step=step)
-    tell(here, {"fleet": ([fleets.grid(result)], fleets.notes())}, {"fleet": result}, json, page)
+    tell(here, {"fleet": ([fleets.grid(result), fleets.days(result)], fleets.notes())}, {"fleet": result}, json, page)
     if found := fleets.faults(result):
         stop("; ".join(found))
 

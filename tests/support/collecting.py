@@ -63,6 +63,12 @@ class CollectProcess:
         until(self.is_ready, seconds=30, what="the collector to be ready")
         return self
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self.process is not None
+        return self.process.pid
+
     def is_ready(self) -> bool:
         """Whether /readyz says so."""
         assert self.process is not None

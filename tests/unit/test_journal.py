@@ -23,8 +23,9 @@ from hookgate.audit.ledger import Options
 from hookgate.audit.observer import Nobody
 from hookgate.audit.recovery import newest_checkpoint
 from hookgate.audit.rotation import NEXT_NAME, ask_for
-from hookgate.audit.signing import former_keys, public_key, signing_key
+from hookgate.audit.signing import former_keys, signing_key
 from hookgate.audit.verify import verify
+from hookgate.commands.rotate import rotate_key
 from tests.support.journals import ids, lines, record, segments
 
 #: More than any pipe holds.
@@ -249,8 +250,9 @@ class TestRotation:
         journal = await opened(checkpoint_seconds=0.02)
         await journal.append(record("before"))
         _, kept = newest_checkpoint(home)
-        first, following = signing_key(home).public, ask_for(home).public
-        await until(lambda: (found := public_key(home)) is not None and found.id == following.id)
+        first = signing_key(home).public
+        await asyncio.to_thread(rotate_key, home)
+        following = signing_key(home).public
         await journal.append(record("after"))
         await journal.close(timeout_seconds=5)
         assert not (home / NEXT_NAME).exists()

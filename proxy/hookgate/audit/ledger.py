@@ -247,6 +247,11 @@ class Ledger:
         self._before_bytes, self._measured_at = max(0, size - self._segment.end), time.monotonic()
         return segments, size
 
+    def _mind_the_next_key(self) -> None:
+        """What keeps a key from its turn keeps no record from being written."""
+        with suppress(OSError, JournalError):
+            self.rotate()
+
     def _first(self, found: Found) -> Batch:
         """What a start has to say of the chain and of its key."""
         public = self._signer.key.public
@@ -273,11 +278,6 @@ class Ledger:
         """By both clocks: one stands still while the machine sleeps, the other may be set."""
         seconds = self._options.checkpoint_seconds
         return time.monotonic() - self._checkpoint_at >= seconds or abs(time.time() - self._checkpoint_wall) >= seconds
-
-    def _mind_the_next_key(self) -> None:
-        """What keeps a key from its turn keeps no record from being written."""
-        with suppress(OSError, JournalError):
-            self.rotate()
 
     def _is_full(self) -> bool:
         return (
