@@ -319,8 +319,9 @@ def test_a_line_that_names_another_predecessor_is_found_although_its_number_fits
         b'{"type":"start","time":"2026-11-22T00:00:00Z","inst\\u0061nce":"another","instance":"%b"}\n',
         b'{"type":"start","time":"2026-11-22T00:00:00Z","instance":"%b", "seq": 7}\n',
         b'{"type":"start","time":"2026-11-22T00:00:00Z","instance":"%b","detail":{"version":"1","version":"2"}}\n',
+        b'{"type":"start","time":"2026-11-22T00:00:00Z","Instance":"another","instance":"%b"}\n',
     ],
-    ids=["twice", "written otherwise", "the line's own", "in its detail"],
+    ids=["twice", "written otherwise", "the line's own", "in its detail", "in capitals"],
 )
 def test_a_record_that_says_two_things_is_refused(record: bytes) -> None:
     """Who reads it after the collector may take the other one."""
@@ -328,6 +329,17 @@ def test_a_record_that_says_two_things_is_refused(record: bytes) -> None:
     machine.write(record % machine.instance.encode())
     with pytest.raises(BodyError, match="line 2 has a member twice"):
         Collected(machine).send(machine.lines)
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-W47-7", "2026-11-22", "20261122T000000Z", "2026-11-22T00:00:00+01:00", "٢026-11-22T00:00:00Z"]
+)
+def test_a_time_that_readers_may_take_for_several_is_refused(time: str) -> None:
+    machine = Machine()
+    machine.say("start", time=time)
+    with pytest.raises(BodyError, match="no time") as refused:
+        Collected(machine).send(machine.lines)
+    assert (refused.value.status, refused.value.seq) == (422, 2)
 
 
 def test_a_record_with_blanks_and_names_of_its_own_is_none_that_says_two_things() -> None:

@@ -1,6 +1,7 @@
 """The body of a request: unpacked within bounds, and taken apart into lines."""
 
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from hookgate.audit.store.moment import micros
 #: Of a body as it comes, and unpacked; of a line; and how many lines. A shipper sends a mebibyte at a time, or one larger line.
 BODY_BYTES, UNPACKED_BYTES, LINE_BYTES, MOST_LINES = 6 << 20, 6 << 20, 4 << 20, 10_000
 _WINDOWS = {"gzip": 31, "deflate": 15}
+#: As Hookgate writes times: of any other form another reader may make another time, or none.
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
 #: Nothing is dated after 9999, and before 1970 nothing was recorded.
 _MAX_MICROS = 253_402_300_799_000_000
 #: The store has room for smaller numbers.
@@ -112,6 +115,8 @@ def _sent(raw: bytes) -> Sent:
         if is_ambiguous(raw):
             raise BodyError(422, f"line {line.seq} has a member twice", line.seq)
         head = msgspec.json.decode(raw, type=Head)
+        if not _TIME.fullmatch(head.time):
+            raise BodyError(422, f"line {line.seq} has no time as a journal's", line.seq)
         at = micros(datetime.fromisoformat(head.time))
     except (*UNREADABLE, ValueError, OverflowError):
         raise BodyError(422, f"line {line.seq} is no record", line.seq) from None
@@ -136,6 +141,9 @@ def is_ambiguous(raw: bytes) -> bool:
     """Whether a record, or its `detail`, has a member twice: of those readers downstream may take another one than is judged here.
     Raises what decoding raises."""
     found = _members.decode(raw)
+    if len({*map(str.lower, found)}) < len(found):
+        # To some readers it is one name.
+        return True
     # A record as Hookgate writes it is its members and what stands between them.
     if sum(map(len, found)) + sum(map(len, found.values())) + 4 * len(found) + 1 == len(raw):
         detail = found.get("detail")
