@@ -30,6 +30,7 @@ _ARRAYS = {
 }
 #: Classes of SQLSTATE that say that a value is at fault, or one that breaks a bound of the server's.
 _AT_FAULT = frozenset({"21", "22", "23", "54"})
+#: Of a constraint, which has a name then; or of a row that no partition has room for.
 _NO_PARTITION = "23514"
 
 
@@ -176,7 +177,9 @@ def is_of_content(error: Exception) -> bool:
     """Whether it would be raised again for the same lines. A partition that is missing is none: another process has dropped it
     since it was seen, as old enough to go; it is made again."""
     state = getattr(error, "sqlstate", None) or ""
-    return state != _NO_PARTITION and (isinstance(error, asyncpg.DataError) or state[:2] in _AT_FAULT)
+    if state == _NO_PARTITION and not getattr(error, "constraint_name", None):
+        return False
+    return isinstance(error, asyncpg.DataError) or state[:2] in _AT_FAULT
 
 
 async def _replaced(connection: "asyncpg.Connection[asyncpg.Record]", keyed: dict[int, Shipment]) -> Tally:
