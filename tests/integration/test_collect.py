@@ -20,10 +20,18 @@ from typer.testing import CliRunner
 
 from hookgate.audit.store.fleet import FleetKind
 from hookgate.audit.store.opening import open_store
+from hookgate.audit.store.postgres_tables import drop_days
 from hookgate.audit.store.question import Filter, Store
 from hookgate.binaries import BinaryError
+from hookgate.collect import postgres as collect_postgres
+from hookgate.collect.appending import Incoming
+from hookgate.collect.batching import Batcher, BusyError
+from hookgate.collect.body import lines_of
+from hookgate.collect.enrolment import Request, digest_of, enroll_by_code, issue_code, proof_text
+from hookgate.collect.postgres import PostgresPool
 from hookgate.commands import app
-from tests.support.chains import Machine
+from hookgate.config.shippers import PostgresShipper
+from tests.support.chains import Machine, body
 from tests.support.collecting import CollectProcess, asked, enroll, send
 from tests.support.collectors import Collector
 from tests.support.journals import written
@@ -165,7 +173,7 @@ def test_a_machine_that_begins_a_journal_anew_is_enrolled_again_and_that_is_told
     new = collector.enrolled(second, "toni")
     assert send(collector.url, new, second.lines)[0] == 200
     until(lambda: send(collector.url, old, first.lines)[0] == 403, what="the old token to count no more")
-    assert kinds(section)["toni"] == {FleetKind.NEW_CHAIN}
+    assert kinds(section)["toni"] == {FleetKind.NEW_CHAIN, FleetKind.REVOKED}
 
 
 def test_a_key_that_was_rotated_counts_and_one_that_was_swapped_does_not_until_a_code_says_so(
@@ -314,6 +322,45 @@ def test_a_collector_that_is_killed_again_and_again_loses_and_doubles_nothing(
     assert not shipping.is_alive()
     assert stored(section, *(machine.instance for machine in machines)) == expected(*machines)
     assert kinds(section).keys() & {f"m{number}" for number in range(4)} == set()
+
+
+async def test_records_dated_on_any_day_make_no_tables_without_end_and_no_other_journal_waits_for_them(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each day has tables of its own in PostgreSQL, and a machine writes what times it wants."""
+    monkeypatch.setattr(collect_postgres, "_NEW_DAYS", 3)
+    monkeypatch.setattr(collect_postgres, "_ODD_DAYS", 5)
+    pool = PostgresPool(PostgresShipper(url=postgres.url(), schema=f"c{uuid4().hex[:12]}"))
+    batcher = Batcher(pool, forwards=False)
+    storing = asyncio.create_task(batcher.run())
+    try:
+        liar, honest = Machine(), Machine()
+        for machine in (liar, honest):
+            code = await issue_code(pool, machine.instance, now=0, expires=1)
+            signature = machine.key.sign(proof_text(machine.instance, digest_of(code))).hex()
+            wanted = Request(instance=machine.instance, public_key=machine.public_key, signature=signature, code=code)
+            await enroll_by_code(pool, wanted, now=1)
+        for number in range(9):
+            liar.say("start", time=f"1999-01-{number + 10}T00:00:00Z")
+
+        async def take(machine: Machine, first: int, last: int) -> int:
+            lines = lines_of(body(machine.lines[first:last]))
+            return (await batcher.take(Incoming(machine.instance, lines, gap_known=True))).status
+
+        # More days at once, among them what another sends; as many as there may be at once; and as many as there may be.
+        assert [*await asyncio.gather(take(liar, 0, 10), take(honest, 0, 1))] == [422, 200]
+        assert [await take(liar, *at) for at in ((0, 4), (4, 6), (6, 7), (4, 6))] == [200, 200, 422, 200]
+        # Another collector, with a clock of its own, drops the days.
+        connection = await asyncpg.connect(postgres.url(), server_settings={"search_path": pool._config.schema})
+        assert await drop_days(connection, pool._config.schema, -1) >= 5
+        await connection.close()
+        liar.say("stop", time="1999-01-10T00:00:00Z")
+        with pytest.raises(BusyError):
+            await take(liar, 10, 11)
+        assert await take(liar, 10, 11) == 200
+    finally:
+        storing.cancel()
+        await pool.close()
 
 
 def collector_lines(section: dict[str, Any]) -> int:

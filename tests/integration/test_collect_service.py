@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 import trustme
+from typer.testing import CliRunner
 
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.question import Filter
+from hookgate.commands import app
 from tests.conftest import payload
 from tests.integration.running import run
 from tests.integration.stand_in import StandInPdp
 from tests.support.collecting import CollectProcess
-from tests.support.journals import lines
+from tests.support.journals import lines, written
 from tests.support.service import ServiceProcess
 from tests.support.wait import until
 
@@ -104,6 +106,13 @@ def test_what_enroll_can_not_do_is_told_in_one_line(tmp_path: Path) -> None:
         assert done.returncode != 0
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_code_is_not_spent_where_its_token_could_not_be_written(tmp_path: Path) -> None:
+    directory = written(tmp_path, 0)
+    (directory / "collector.token").mkdir()
+    done = CliRunner().invoke(app, ["enroll", "http://127.0.0.1:1", "--code", "hgc_x", "--directory", str(directory)])
+    assert (done.exit_code, "collector.token: Is a directory" in done.stderr) == (1, True), done.output
 
 
 def test_a_collector_that_would_take_tokens_in_the_clear_does_not_start(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from hookgate.audit.checkpoint import Signer
 from hookgate.audit.rotation import announcement, changed_line
 from hookgate.audit.shipping.reduced import reduced
 from hookgate.audit.store.fleet import FleetKind, Progress
-from hookgate.collect.body import lines_of
-from hookgate.collect.judging import RefusedError, asked_about, judge
+from hookgate.collect.body import BodyError, lines_of
+from hookgate.collect.judging import RefusedError, asked_about, check_order, judge
 from tests.support.chains import Machine, body, new_key
 
 
@@ -30,6 +30,7 @@ class Collected:
     def send(self, lines: list[bytes], *, gap_known: bool = False) -> int:
         """Gives how many lines were new."""
         sent = lines_of(body(lines))
+        check_order(sent)
         stretch = asked_about(self.progress, sent)
         there = None
         if stretch is not None:
@@ -309,3 +310,98 @@ def test_a_line_that_names_another_predecessor_is_found_although_its_number_fits
     collected.send([line[:-1]])
     assert collected.found == [FleetKind.REWIND]
     assert len([1 for branch, _ in collected.kept if branch == 0]) == len(machine.lines)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b'{"type":"start","time":"2026-11-22T00:00:00Z","instance":"another","instance":"%b"}\n',
+        b'{"type":"start","time":"2026-11-22T00:00:00Z","inst\\u0061nce":"another","instance":"%b"}\n',
+        b'{"type":"start","time":"2026-11-22T00:00:00Z","instance":"%b", "seq": 7}\n',
+        b'{"type":"start","time":"2026-11-22T00:00:00Z","instance":"%b","detail":{"version":"1","version":"2"}}\n',
+        b'{"type":"start","time":"2026-11-22T00:00:00Z","Instance":"another","instance":"%b"}\n',
+    ],
+    ids=["twice", "written otherwise", "the line's own", "in its detail", "in capitals"],
+)
+def test_a_record_that_says_two_things_is_refused(record: bytes) -> None:
+    """Who reads it after the collector may take the other one."""
+    machine = Machine()
+    machine.write(record % machine.instance.encode())
+    with pytest.raises(BodyError, match="line 2 has a member twice"):
+        Collected(machine).send(machine.lines)
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-W47-7", "2026-11-22", "20261122T000000Z", "2026-11-22T00:00:00+01:00", "٢026-11-22T00:00:00Z"]
+)
+def test_a_time_that_readers_may_take_for_several_is_refused(time: str) -> None:
+    machine = Machine()
+    machine.say("start", time=time)
+    with pytest.raises(BodyError, match="no time") as refused:
+        Collected(machine).send(machine.lines)
+    assert (refused.value.status, refused.value.seq) == (422, 2)
+
+
+def test_a_record_with_blanks_and_names_of_its_own_is_none_that_says_two_things() -> None:
+    machine = Machine()
+    machine.write(
+        b'{"type":"start", "time":"2026-11-22T00:00:00Z","instance":"%b","\xc3\xbc":[{"a":1},{"a":2}]}\n'
+        % machine.instance.encode()
+    )
+    assert Collected(machine).send(machine.lines) == 2
+
+
+def test_what_collectors_record_is_taken_of_no_machine() -> None:
+    machine = Machine()
+    machine.say("fleet_finding", journal="another", name="kim", seq=1, what="slander")
+    with pytest.raises(RefusedError) as refused:
+        Collected(machine).send(machine.lines)
+    assert refused.value.found is not None
+    assert refused.value.found.kind is FleetKind.FOREIGN_INSTANCE
+
+
+def test_a_batch_makes_no_more_work_than_its_lines() -> None:
+    machine = lived(20)
+    far = machine.cut(1)
+    far.ends[-1] = Link(10**9, far.ends[-1].hash)
+    far.decide()
+    other = Machine(machine.instance, machine.key)
+    other.decide(20, reason="elsewhere")
+    for lines, why in (
+        ([machine.lines[2], machine.lines[1]], "order"),
+        ([machine.lines[1], machine.lines[1]], "order"),
+        (far.lines, "too far apart"),
+        ([(machine, other)[number % 2].lines[number] for number in range(20)], "do not continue"),
+    ):
+        with pytest.raises(RefusedError, match=why) as refused:
+            Collected(machine).send(lines)
+        assert refused.value.status == 422
+
+
+def test_a_clock_that_was_set_back_meanwhile_is_found_also_where_it_is_right_again() -> None:
+    machine = lived(2)
+    past = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # What a shipper leaves to be noted is written later.
+    machine.say("shipper_skipped", time=past)
+    machine.decide(1)
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    assert collected.found == []
+    machine.say("start", time=past)
+    machine.say("start", time=past)
+    machine.sign()
+    collected.send(machine.lines[-3:])
+    assert collected.found == [FleetKind.CLOCK]
+
+
+def test_a_journal_that_goes_on_where_nothing_is_kept_any_more_is_found() -> None:
+    machine = lived(3, 3)
+    collected = Collected(machine)
+    collected.send(machine.lines)
+    for seq in range(1, 6):
+        del collected.there[seq]
+    assert collected.send(machine.lines) == 0
+    anew = machine.cut(3)
+    anew.decide(1, reason="told anew")
+    assert collected.send(anew.lines) == 1
+    assert collected.found == [FleetKind.REWIND]

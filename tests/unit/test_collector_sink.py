@@ -1,6 +1,8 @@
 """What a machine does with a collector's answers."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,12 +21,24 @@ class Answers:
         self.status = 200
         self.body: dict[str, Any] = {"seq": 0}
         self.position = 0
+        self.halves = self.is_endless = False
+        self.headers: dict[str, str] = {}
         self.asked: list[dict[str, str]] = []
 
-    async def records(self, request: web.Request) -> web.Response:
+    async def records(self, request: web.Request) -> web.StreamResponse:
         await request.read()
         self.asked.append({name.lower(): value for name, value in request.headers.items()})
-        return web.json_response(self.body, status=self.status)
+        if not self.halves and not self.is_endless:
+            return web.json_response(self.body, status=self.status, headers=self.headers)
+        response = web.StreamResponse(status=self.status)
+        await response.prepare(request)
+        for half in (b'{"se', b'q": 5}') if self.halves else ():
+            await response.write(half)
+            await asyncio.sleep(0.05)
+        with suppress(ConnectionError):
+            while self.is_endless:
+                await response.write(b" " * 65536)
+        return response
 
     async def where(self, _: web.Request) -> web.Response:
         return web.json_response({"seq": self.position, "hash": ""})
@@ -91,3 +105,39 @@ async def test_what_was_not_acknowledged_is_not_taken_for_sent(answers: tuple[An
     collector.body = {"seq": 1}
     with pytest.raises(SinkError, match="up to 1 only"):
         await sink.send(batch(3))
+
+
+async def test_an_answer_that_comes_in_pieces_is_read_whole(answers: tuple[Answers, CollectorSink]) -> None:
+    collector, sink = answers
+    collector.halves = True
+    await sink.send(batch(4))
+
+
+@pytest.mark.parametrize("wait", ["²", "9" * 5000, "-1", "soon"])
+async def test_whatever_a_collector_says_to_wait_for_is_no_fault_of_the_shipper(
+    answers: tuple[Answers, CollectorSink], wait: str
+) -> None:
+    collector, sink = answers
+    collector.status, collector.body, collector.headers = 503, {"error": "busy"}, {"Retry-After": wait}
+    with pytest.raises(SinkError, match="503: busy"):
+        await sink.send(batch(1))
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_takes_the_token_nowhere(answers: tuple[Answers, CollectorSink], status: int) -> None:
+    collector, sink = answers
+    collector.status, collector.headers = status, {"Location": sink._url + "/v1/elsewhere"}
+    with pytest.raises(SinkError, match=str(status)):
+        await sink.send(batch(1))
+    assert len(collector.asked) == 1
+
+
+async def test_an_answer_without_end_is_none(answers: tuple[Answers, CollectorSink]) -> None:
+    collector, sink = answers
+    collector.is_endless = True
+    with pytest.raises(SinkError, match="is no collector"):
+        await sink.send(batch(1))
+    collector.is_endless = False
+    collector.body = {"seq": 10**15}
+    await sink.open()
+    await sink.send(batch(1))

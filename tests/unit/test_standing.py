@@ -129,7 +129,7 @@ def test_what_a_collector_found_is_a_mark(kind: FleetKind, mark: str) -> None:
 def test_every_kind_of_finding_that_tells_of_a_cheat_has_a_mark() -> None:
     for kind in FleetKind:
         (row,) = standings([machine("a")], [found("a", kind)], now=NOW)
-        assert row.marks or kind is FleetKind.NEW_CHAIN, kind
+        assert row.marks, kind
 
 
 def test_what_comes_late_or_unsigned_or_with_a_wrong_clock_is_told() -> None:
@@ -151,6 +151,28 @@ def test_of_a_machine_that_was_enrolled_anew_the_newest_journal_counts() -> None
     old = machine("a", instance="i-old", silent=10**6)
     rows = standings([old, machine("a", enrolled=NOW), machine("b")], [], now=NOW)
     assert [row.instance for row in rows] == ["i-a", "i-b"]
+
+
+def test_nobody_gets_rid_of_what_was_found_by_beginning_another_journal() -> None:
+    old = machine("a", instance="i-old", revoked=NOW - 10)
+    seen = [found("old", FleetKind.REWIND, 2), found("old", FleetKind.REVOKED), found("a", FleetKind.NEW_CHAIN)]
+    rows = standings([old, machine("a", enrolled=NOW)], seen, now=NOW)
+    assert marks(rows) == {"a": {"tampered", "missing_records"}}
+    assert rows[0].findings == {"new_chain": 1, "rewind": 2}
+    assert {one.kind for one in rows[0].told} == {FleetKind.REWIND, FleetKind.NEW_CHAIN}
+
+
+def test_a_finding_that_is_not_among_the_newest_counts() -> None:
+    (row,) = standings([machine("a")], [], now=NOW, counts={"i-a": {"rewind": 1}})
+    assert (row.marks, row.told) == ((Mark.TAMPERED,), ())
+
+
+def test_nobody_takes_the_place_of_another_by_the_host_that_its_records_name() -> None:
+    mine = machine("x-17", host="kim-laptop.example.com")
+    thief = machine("mallory", host="kim-laptop", enrolled=NOW)
+    expected = [Expected(host="kim-laptop"), Expected(host="mallory-laptop")]
+    told = marks(standings([thief, mine], [], expected, now=NOW))
+    assert told == {"x-17": set(), "mallory": {"unexpected"}, "mallory-laptop": {"never_enrolled"}}
 
 
 def test_who_was_revoked_is_there_only_while_it_sends() -> None:

@@ -15,12 +15,14 @@ from hookgate.audit.error import UNREADABLE
 from hookgate.collect.allowance import Allowance
 from hookgate.collect.appending import Answer, Incoming, progress_of
 from hookgate.collect.batching import Batcher, BusyError
-from hookgate.collect.body import BODY_BYTES, BodyError, lines_of, unpacked
+from hookgate.collect.body import BODY_BYTES, UNPACKED_BYTES, BodyError, lines_of, unpacked
 from hookgate.collect.enrolment import EnrolmentError, Request, enroll_by_certificate, enroll_by_code
+from hookgate.collect.lines import Lines
 from hookgate.collect.session import Database, DatabaseError
 from hookgate.collect.who import Who
 from hookgate.config.collect import Collect
 from hookgate.harmless import harmless
+from hookgate.streams import first_of
 from hookgate.telemetry.collecting import CollectMetrics
 
 #: A body has to come within this time, so that slow senders don't take up all the room.
@@ -28,6 +30,10 @@ _BODY_SECONDS = 30.0
 #: Attempts with a credential that nobody has, from one address: some at once, then one in so many seconds.
 _FAILURES, _FAILURE_SECONDS = 30, 2.0
 _ENROL_BYTES = 8192
+#: Of lines that wait to be stored: what comes while the store takes nothing is put off.
+_HELD_BYTES = 64 << 20
+#: A record that is larger counts as several.
+_RECORD_BYTES = 4096
 _MOST_RETRY_SECONDS = 300
 
 
@@ -41,6 +47,7 @@ class Answering:
         batcher: Batcher,
         who: Who,
         *,
+        lines: Lines,
         metrics: CollectMetrics,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
@@ -48,11 +55,18 @@ class Answering:
         self._database = database
         self._batcher = batcher
         self._who = who
+        self._lines = lines
         self._metrics = metrics
         self._log = log
         self._allowance = Allowance(config.records_per_second, config.burst_records)
         self._failures = Allowance(1 / _FAILURE_SECONDS, _FAILURES, most_names=10_000)
+        #: That a revoked journal still sends is told again after a minute.
+        self._revoked = Allowance(1 / 60, 1)
         self._reading: set[str] = set()
+        #: Bytes of lines that wait to be stored.
+        self._held = 0
+        #: Who has no credential yet gets one connection to the store at most.
+        self._enrolling = asyncio.Lock()
         self._is_ending = False
 
     def end(self) -> None:
@@ -77,13 +91,11 @@ class Answering:
         except BodyError as error:
             response = _said(error.status, str(error), seq=error.seq)
         except EnrolmentError as error:
-            self._failures.spend(request.remote or "", 1)
-            response = _said(403, str(error))
+            response = self._unknown(request.remote or "", str(error))
         except BusyError as error:
             response = _said(429 if error.is_own else 503, str(error), wait_seconds=error.seconds)
         except DatabaseError as error:
             self._batcher.fault = str(error)
-            self._log.error("collect_store_failed", detail=str(error))
             response = _said(503, "the store does not answer now", wait_seconds=5)
         except web.HTTPException:
             raise
@@ -95,32 +107,53 @@ class Answering:
         self._metrics.requests.labels(str(response.status)).inc()
         return response
 
+    def _unknown(self, remote: str, why: str) -> web.Response:
+        """Only here, where it is known that the credential is nobody's: others may come from the same address."""
+        if wait := self._failures.wait_seconds(remote):
+            return _said(429, "too many attempts with credentials that nobody has", wait_seconds=wait)
+        self._failures.spend(remote, 1)
+        return _said(403, why)
+
     async def _journal(self, request: web.Request) -> str:
         """Gives whose request it is. Raises BusyError, EnrolmentError."""
         if self._is_ending:
             raise BusyError("the collector ends", 1, is_own=False)
-        if wait := self._failures.wait_seconds(request.remote or ""):
-            raise BusyError("too many attempts with credentials that nobody has", wait, is_own=True)
-        instance = await self._who.find(request)
-        if instance is None:
+        holder = await self._who.find(request)
+        if holder is None:
             raise EnrolmentError("no token or certificate that counts: `hookgate enroll` gets one")
-        return instance
+        if holder.is_revoked:
+            await self._tell_revoked(holder.instance)
+            raise EnrolmentError("the journal's enrolment was revoked")
+        self._lines.prove(request.protocol, holder.instance)
+        if wait := self._allowance.wait_seconds(holder.instance):
+            raise BusyError("more than this journal may send", wait, is_own=True)
+        return holder.instance
+
+    async def _tell_revoked(self, instance: str) -> None:
+        """A batch without lines is judged as any: that it comes at all is what is found."""
+        if not self._revoked.wait_seconds(instance) and not self._batcher.has(instance):
+            self._revoked.spend(instance, 1)
+            await self._batcher.take(Incoming(instance, ()))
 
     async def _records(self, request: web.Request) -> web.Response:
         instance = await self._journal(request)
-        if wait := self._allowance.wait_seconds(instance):
-            raise BusyError("more records than this journal may send", wait, is_own=True)
         if instance in self._reading or self._batcher.has(instance):
             raise BusyError("a batch of this journal is under way", 1, is_own=True)
         if len(self._reading) >= self._config.requests:
             raise BusyError("too many batches at once", 1, is_own=False)
+        if self._held >= _HELD_BYTES:
+            raise BusyError("too much waits to be stored", 5, is_own=False)
         self._reading.add(instance)
         try:
             batch = await self._read(request, instance)
         finally:
             self._reading.discard(instance)
-        at = time.monotonic()
-        answer = await self._batcher.take(batch)
+        at, size = time.monotonic(), sum(len(one.raw) for one in batch.lines)
+        self._held += size
+        try:
+            answer = await self._batcher.take(batch)
+        finally:
+            self._held -= size
         self._metrics.append_seconds.observe(time.monotonic() - at)
         if answer.status != 200:
             return _said(answer.status, answer.error, seq=answer.seq)
@@ -136,14 +169,20 @@ class Answering:
         except web.HTTPRequestEntityTooLarge:
             raise BodyError(413, f"the body is larger than {BODY_BYTES} bytes") from None
         self._metrics.bytes.inc(len(body))
-        lines = await asyncio.to_thread(lambda: lines_of(unpacked(body, encoding)))
-        # At least one: a batch without lines is work, too.
-        self._allowance.spend(instance, max(1, len(lines)))
+        try:
+            lines = await asyncio.to_thread(lambda: lines_of(unpacked(body, encoding)))
+        except BodyError:
+            # It was work, too, and more than was sent where it was packed.
+            self._allowance.spend(instance, UNPACKED_BYTES // _RECORD_BYTES)
+            raise
+        size = sum(len(one.raw) for one in lines)
+        self._allowance.spend(instance, max(1, len(lines), size // _RECORD_BYTES))
         gap_known = request.headers.get("Hookgate-Gap", "") == "known"
         return Incoming(instance, lines, gap_known, _skew_micros(request.headers.get("Date", "")))
 
     async def _position(self, request: web.Request) -> web.Response:
         instance = await self._journal(request)
+        self._allowance.spend(instance, 1)
         async with self._database.transaction() as session:
             progress = await progress_of(session, instance)
         if progress is None:
@@ -151,14 +190,16 @@ class Answering:
         return web.json_response({"seq": progress.seq, "hash": progress.hash})
 
     async def _enroll(self, request: web.Request) -> web.Response:
-        if wait := self._failures.wait_seconds(request.remote or ""):
-            raise BusyError("too many attempts", wait, is_own=True)
         async with asyncio.timeout(_BODY_SECONDS):
-            body = await request.content.read(_ENROL_BYTES)
+            body = await first_of(request.content, _ENROL_BYTES)
         try:
             wanted = msgspec.json.decode(body, type=Request)
         except UNREADABLE:
             raise BodyError(400, "the body is no enrolment") from None
+        async with self._enrolling:
+            return await self._enrolled(request, wanted)
+
+    async def _enrolled(self, request: web.Request, wanted: Request) -> web.Response:
         now = time.time_ns() // 1000
         if wanted.code:
             name, token = await enroll_by_code(self._database, wanted, now=now)

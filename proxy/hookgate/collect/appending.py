@@ -1,7 +1,9 @@
 """Batches of several journals, appended in one transaction: judged, stored, counted and told, or none of it."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -11,7 +13,16 @@ from hookgate.audit.store.fleet import FleetKind, Progress
 from hookgate.audit.store.tables import PROGRESS
 from hookgate.collect.arrivals import arrive
 from hookgate.collect.body import Sent
-from hookgate.collect.judging import CLOCK_MICROS, Found, Judged, RefusedError, asked_about, branches, chain_name, judge
+from hookgate.collect.judging import (
+    CLOCK_MICROS,
+    Found,
+    Judged,
+    RefusedError,
+    asked_about,
+    chain_name,
+    check_order,
+    judge,
+)
 from hookgate.collect.session import Database, Row, Session
 from hookgate.collect.trail import Told, trail
 
@@ -19,6 +30,8 @@ from hookgate.collect.trail import Told, trail
 MOST_FINDINGS = 1000
 _COLUMNS = tuple(name for name in PROGRESS.columns if name != "instance")
 _DETAIL = 500
+#: Findings of one kind that are kept apart of one batch; and chains that are asked about at once.
+_APART, _CHAINS = 20, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +142,7 @@ async def _judged(session: Session, batch: Incoming, member: _Enrolled | None, n
         return RefusedError(403, what, 0, Found(FleetKind.REVOKED, 0, "", what))
     progress = member.progress
     try:
+        check_order(batch.lines)
         return judge(progress, batch.lines, await _there(session, progress, batch.lines), now=now, gap_known=batch.gap_known)  # fmt: skip
     except RefusedError as error:
         return error
@@ -138,19 +152,26 @@ async def _there(session: Session, progress: Progress, lines: Sequence[Sent]) ->
     stretch = asked_about(progress, lines)
     if stretch is None:
         return None
-    names = list(branches(progress.instance, progress.branch))
-    marks = ", ".join(f"${number}" for number in range(1, len(names) + 1))
-    chains = await session.rows(f"SELECT number FROM chain WHERE instance IN ({marks})", *names)  # noqa: S608 (values are bound)
+    begin = chain_name(progress.instance, 0)
+    # All of its branches, and nobody else's: behind `~` there are digits.
+    chains = await session.rows(
+        "SELECT number FROM chain WHERE instance = $1 OR (instance > $2 AND instance < $3)",
+        *(begin, f"{begin}~", f"{begin}~:"),
+    )
     found: dict[int, set[str]] = {}
-    for (number,) in chains:
-        rows = await session.rows(
-            "SELECT key, hash FROM line WHERE key >= $1 AND key <= $2",
-            key_of(number, stretch[0]),
-            key_of(number, stretch[1]),
-        )
-        for key, own in rows:
+    for some in batched((row[0] for row in chains), _CHAINS):
+        within = " OR ".join(f"(key >= ${at} AND key <= ${at + 1})" for at in range(1, 2 * len(some), 2))
+        ends = [key_of(number, seq) for number in some for seq in stretch]
+        for key, own in await session.rows(f"SELECT key, hash FROM line WHERE {within}", *ends):  # noqa: S608 (values are bound)
             found.setdefault(place_of(key)[1], set()).add(bytes(own).hex())
     return {seq: frozenset(hashes) for seq, hashes in found.items()}
+
+
+def batched(numbers: Iterable[int], most: int) -> Iterator[tuple[int, ...]]:
+    """Gives numbers, so many at a time."""
+    left = iter(numbers)
+    while some := tuple(islice(left, most)):
+        yield some
 
 
 def _found(batch: Incoming, judged: Judged | RefusedError) -> list[Found]:
@@ -169,18 +190,33 @@ async def _noted(session: Session, instance: str, found: Sequence[Found], now: i
         return []
     count = (await session.rows("SELECT count(*) FROM finding WHERE instance = $1", instance))[0][0]
     new = []
-    for one in found:
+    for one, times in _folded(found):
         kept = one if count < MOST_FINDINGS else one._replace(seq=0, mark="…")
         rows = await session.rows(
-            "INSERT INTO finding (instance, kind, seq, mark, time, last, count, detail) VALUES ($1, $2, $3, $4, $5, $6, 1, $7)"
-            " ON CONFLICT (instance, kind, seq, mark) DO UPDATE SET last = excluded.last, count = finding.count + 1"
+            "INSERT INTO finding (instance, kind, seq, mark, time, last, count, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+            " ON CONFLICT (instance, kind, seq, mark) DO UPDATE SET last = excluded.last, count = finding.count + excluded.count"
             " RETURNING count",
-            *(instance, kept.kind.value, kept.seq, kept.mark, now, now, kept.detail[:_DETAIL]),
+            *(instance, kept.kind.value, kept.seq, kept.mark, now, now, times, kept.detail[:_DETAIL]),
         )
-        if rows[0][0] == 1:
+        if rows[0][0] == times:
             count += 1
             new.append(kept)
     return new
+
+
+def _folded(found: Sequence[Found]) -> list[tuple[Found, int]]:
+    """Gives findings with how often they were seen: of one kind so many apart, and the rest of a batch as one."""
+    kept: list[tuple[Found, int]] = []
+    rest: dict[FleetKind, tuple[Found, int]] = {}
+    seen = Counter[FleetKind]()
+    for one in found:
+        seen[one.kind] += 1
+        if seen[one.kind] <= _APART:
+            kept.append((one, 1))
+        else:
+            first, times = rest.get(one.kind, (one, 0))
+            rest[one.kind] = first, times + 1
+    return [*kept, *((one._replace(mark="…"), times) for one, times in rest.values())]
 
 
 def _told(instance: str, name: str, found: Found) -> Told:

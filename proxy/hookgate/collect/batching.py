@@ -7,8 +7,8 @@ from collections.abc import Callable
 from hookgate.collect.appending import Answer, Incoming, append
 from hookgate.collect.session import ContentError, Database, DatabaseError
 
-#: Lines that are stored in one transaction, but for one larger batch.
-_LINES = 5000
+#: Lines that are stored in one transaction, and their bytes, but for one larger batch.
+_LINES, _BYTES = 5000, 8 << 20
 
 
 class BusyError(Exception):
@@ -63,13 +63,13 @@ class Batcher:
 
     async def _round(self) -> None:
         batches: list[tuple[Incoming, asyncio.Future[Answer]]] = []
-        lines = 0
+        lines = size = 0
         for instance in list(self._waiting):
-            count = len(self._waiting[instance][0].lines)
-            if batches and lines + count > _LINES:
+            more = self._waiting[instance][0].lines
+            lines, size = lines + len(more), size + sum(len(one.raw) for one in more)
+            if batches and (lines > _LINES or size > _BYTES):
                 break
             batches.append(self._waiting.pop(instance))
-            lines += count
         self._stored = {batch.instance for batch, _ in batches}
         try:
             await self._together(batches)

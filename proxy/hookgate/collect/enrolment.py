@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ TOKEN_PREFIX, CODE_PREFIX = "hgi_", "hgc_"
 _INSTANCE = re.compile(r"[0-9a-zA-Z-]{8,64}")
 _SECRET_BYTES, _CODE_BYTES = 32, 18
 _NAME_CHARACTERS = 120
+_TURN = "enrolment"
 
 
 class EnrolmentError(Exception):
@@ -34,6 +36,23 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     public_key: str
     signature: str
     code: str = ""
+
+
+class Holder(NamedTuple):
+    """Whose a credential is."""
+
+    instance: str
+    is_revoked: bool
+
+
+Held = dict[str, Holder]
+
+
+class Revoked(NamedTuple):
+    """The ids of journals that may send nothing more, and how many codes enrol nobody any more."""
+
+    instances: tuple[str, ...]
+    codes: int
 
 
 class Proven(NamedTuple):
@@ -85,6 +104,7 @@ async def enroll_by_code(database: Database, request: Request, *, now: int) -> t
     who = proven(request, digest)
     token = TOKEN_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
     async with database.transaction() as session:
+        await _turn(session, database)
         rows = await session.rows(
             f"SELECT name FROM code WHERE sha256 = $1 AND used = 0 AND expires >= $2{database.for_update}",  # noqa: S608 (no value)
             *(digest, now),
@@ -102,61 +122,81 @@ async def enroll_by_certificate(database: Database, request: Request, name: str,
     """Enrols who has a certificate of that name and SHA-256 (in hexadecimal). Raises EnrolmentError, DatabaseError."""
     who = proven(request, fingerprint)
     async with database.transaction() as session:
-        rows = await session.rows("SELECT revoked, how FROM member WHERE name = $1", name)
-        if any(revoked and how == "certificate" for revoked, how in rows) and not any(not one[0] for one in rows):
+        await _turn(session, database)
+        rows = await session.rows("SELECT revoked FROM member WHERE name = $1", name)
+        if rows and all(revoked for (revoked,) in rows):
             raise EnrolmentError("was revoked: it takes a code to enrol it again")
         told = await _enrolled(session, who, name, now=now, how="certificate", fingerprint=fingerprint)
         await _record(session, told, database)
 
 
-async def revoke(database: Database, which: str, *, now: int) -> list[str]:
-    """Revokes the journals of a name or chain's id; gives their ids. Raises DatabaseError."""
+async def revoke(database: Database, which: str, *, now: int) -> Revoked:
+    """Revokes the journals of a name or chain's id, and the codes of a name that nobody has used yet. Raises DatabaseError."""
     async with database.transaction() as session:
+        await _turn(session, database)
+        # Their tokens stay known: who still sends with one is told.
         rows = await session.rows(
-            "UPDATE member SET revoked = $1, token_sha256 = '' WHERE revoked = 0 AND (name = $2 OR instance = $3)"
-            " RETURNING instance, name",
+            "UPDATE member SET revoked = $1 WHERE revoked = 0 AND (name = $2 OR instance = $3) RETURNING instance, name",
             *(now, which, which),
         )
+        codes = await session.rows("DELETE FROM code WHERE name = $1 AND used = 0 RETURNING sha256", which)
         await _record(session, [Told("fleet_revoked", {"journal": one, "name": name}) for one, name in rows], database)
-    return sorted(row[0] for row in rows)
+    return Revoked(tuple(sorted(row[0] for row in rows)), len(codes))
 
 
-async def instance_of_token(database: Database, token: str) -> str | None:
-    """Gives whose token it is, None where it counts for nobody. Raises DatabaseError."""
+async def holders(database: Database, tokens: Sequence[str], names: Sequence[str]) -> tuple[Held, Held]:
+    """Gives the holders of tokens (by their digests) and of names that were enrolled with a certificate, as far as there are
+    any. Raises DatabaseError."""
+    by_token, by_name = [], []
     async with database.transaction() as session:
-        rows = await session.rows(
-            "SELECT instance FROM member WHERE token_sha256 = $1 AND revoked = 0", digest_of(token)
-        )
-    return rows[0][0] if rows else None
+        if tokens:
+            by_token = await session.rows(
+                f"SELECT token_sha256, instance, revoked FROM member WHERE token_sha256 IN ({_marks(tokens)})",  # noqa: S608 (values are bound)
+                *tokens,
+            )
+        if names:
+            by_name = await session.rows(
+                "SELECT name, instance, revoked FROM member"  # noqa: S608 (values are bound)
+                f" WHERE how = 'certificate' AND name IN ({_marks(names)})"
+                " ORDER BY CASE WHEN revoked = 0 THEN 1 ELSE 0 END, enrolled",
+                *names,
+            )
+    found = [{key: Holder(instance, bool(revoked)) for key, instance, revoked in rows} for rows in (by_token, by_name)]
+    return found[0], found[1]
 
 
-async def instance_of_name(database: Database, name: str) -> str | None:
-    """Gives the journal that was enrolled with a certificate of that name, None where there is none. Raises DatabaseError."""
-    async with database.transaction() as session:
-        rows = await session.rows(
-            "SELECT instance FROM member WHERE name = $1 AND how = 'certificate' AND revoked = 0"
-            " ORDER BY enrolled DESC LIMIT 1",
-            name,
-        )
-    return rows[0][0] if rows else None
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join(f"${number}" for number in range(1, len(values) + 1))
+
+
+async def _turn(session: Session, database: Database) -> None:
+    """Enrolments and revocations take turns at all collectors, so that each one sees what the one before has done."""
+    await session.rows("INSERT INTO collector (name, number, text) VALUES ($1, 0, '') ON CONFLICT DO NOTHING", _TURN)
+    await session.rows(f"SELECT number FROM collector WHERE name = $1{database.for_update}", _TURN)  # noqa: S608 (no value)
 
 
 async def _enrolled(
     session: Session, who: Proven, name: str, *, now: int, how: str, token_sha256: str = "", fingerprint: str = ""
 ) -> list[Told]:
     """A code is the operator's word that this key counts from now on, and that this journal is the name's only one."""
+    key_id, public_key = who.key.id, who.key.raw.hex()
     known = await session.rows("SELECT revoked, name FROM member WHERE instance = $1", who.instance)
-    if known and known[0][1] != name and not known[0][0]:
-        raise EnrolmentError("the journal is enrolled under another name: that has to be revoked first")
+    before = await progress_of(session, who.instance)
+    if known and before is not None:
+        is_revoked, is_renamed, is_its_key = bool(known[0][0]), known[0][1] != name, before.public_key == public_key
+        if is_renamed and not is_revoked:
+            raise EnrolmentError("the journal is enrolled under another name: that has to be revoked first")
+        if is_renamed and not is_its_key:
+            raise EnrolmentError("the journal was enrolled under another name, with another key")
+        if how == "certificate" and (is_revoked or not is_its_key):
+            raise EnrolmentError("the journal was enrolled before, with another key, or was revoked: it takes a code")
+    elif await session.rows("SELECT number FROM chain WHERE instance = $1", who.instance):
+        # The collectors' own, or one that came without a collector: nothing may come in the place of its lines.
+        raise EnrolmentError("the store has lines of this journal that no collector took: begin a new one")
     others = await session.rows(
-        "UPDATE member SET revoked = $1, token_sha256 = '' WHERE name = $2 AND instance <> $3 AND revoked = 0"
-        " RETURNING instance",
+        "UPDATE member SET revoked = $1 WHERE name = $2 AND instance <> $3 AND revoked = 0 RETURNING instance",
         *(now, name, who.instance),
     )
-    key_id, public_key = who.key.id, who.key.raw.hex()
-    before = await progress_of(session, who.instance)
-    if before is not None and how == "certificate" and (known[0][0] or before.public_key != public_key):
-        raise EnrolmentError("the journal was enrolled before, with another key, or was revoked: it takes a code")
     await session.rows(
         "INSERT INTO member (instance, name, key_id, public_key, token_sha256, fingerprint, how, enrolled, revoked)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,"

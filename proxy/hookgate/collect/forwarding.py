@@ -24,6 +24,8 @@ _LEASE_SECONDS = 30.0
 #: A target that no collector has forwarded to for so long is in no configuration any more, and nothing waits for it.
 _FORGOTTEN_SECONDS = 7 * 86400.0
 _ARRIVALS = 200
+#: How long what is being delivered goes on once a collector ends.
+_LAST_SECONDS = 2.0
 
 
 class Forwarder:
@@ -44,6 +46,8 @@ class Forwarder:
             patience_seconds=1.0,
         )
         self._number = 0
+        #: Whether another one took the turn while something was being delivered.
+        self._is_lost = False
         self._shipped = self._refused = self._dropped = self._behind = 0
         self._behind_since: float | None = None
 
@@ -87,6 +91,7 @@ class Forwarder:
         """Forwards some; gives whether there may be more at once."""
         if not await self._has_turn():
             return False
+        self._is_lost = False
         turn = asyncio.timeout(None)
         try:
             async with turn:
@@ -106,6 +111,7 @@ class Forwarder:
             await asyncio.sleep(_LEASE_SECONDS / 3)
             with suppress(DatabaseError):
                 if not await self._said():
+                    self._is_lost = True
                     turn.reschedule(asyncio.get_running_loop().time())
                     return
 
@@ -131,6 +137,18 @@ class Forwarder:
         return True
 
     async def _forward(self, arrival: Arrival) -> bool:
+        work = asyncio.ensure_future(self._forwarded(arrival))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if not self._is_lost:
+                # What is on its way may arrive yet: unless that is noted, it comes again.
+                await asyncio.wait([work], timeout=_LAST_SECONDS)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            raise
+
+    async def _forwarded(self, arrival: Arrival) -> bool:
         lines = await lines_of(self._database, arrival)
         self._dropped += arrival.last - arrival.first + 1 - len(lines)
         most = self._shipper.batch_records

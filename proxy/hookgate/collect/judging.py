@@ -4,7 +4,7 @@ Nothing that was acknowledged is ever replaced. Where a line comes with the numb
 there on is kept beside the first, as a branch.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -21,11 +21,17 @@ from hookgate.harmless import harmless
 #: How far a machine's clock may be off, in microseconds.
 CLOCK_MICROS = 300 * 1_000_000
 #: A journal that forks more often is two journals with one name.
-MOST_BRANCHES = 10_000
+MOST_BRANCHES = 1000
+#: Forks in one batch: a journal that is cut back while it is read has one. And how far apart its lines may stand.
+_FORKS, _REACH = 4, 50_000
 _MARK = 32
 #: Characters of what records say of a machine.
 _SHOWN = 200
 _CLIENT_LABEL = "client-version"
+#: What types of records begin with that collectors make, and no machine.
+_COLLECTORS = "fleet_"
+#: Records that are written when what they tell happens.
+_TIMELY = frozenset({"decision", "checkpoint", "start"})
 
 
 class Found(NamedTuple):
@@ -56,6 +62,16 @@ class Judged:
     taken: list[tuple[int, Sent]] = field(default_factory=list)
     known: int = 0
     found: list[Found] = field(default_factory=list)
+
+
+def check_order(lines: Sequence[Sent]) -> None:
+    """Raises RefusedError for lines that do not stand as a journal's do; in smaller batches they may. So the work that a batch
+    makes is bounded by its lines."""
+    for before, after in pairwise(lines):
+        if after.line.seq <= before.line.seq:
+            raise RefusedError(422, "lines are not in the order of their numbers", after.line.seq)
+    if lines and lines[-1].line.seq - lines[0].line.seq > _REACH:
+        raise RefusedError(422, "lines are too far apart for one batch", lines[-1].line.seq)
 
 
 def asked_about(progress: Progress, lines: Sequence[Sent]) -> tuple[int, int] | None:
@@ -103,8 +119,8 @@ def judge(
 def _own(instance: str, one: Sent) -> None:
     """Raises RefusedError for a line that is another journal's, or was changed."""
     seq, head = one.line.seq, one.head
-    named = head.detail.get("instance", instance) if head.type in ("checkpoint", "chain_start") else instance
-    if head.instance != instance or named != instance:
+    named = head.said.get("instance", instance) if head.type in ("checkpoint", "chain_start") else instance
+    if head.instance != instance or named != instance or head.type.startswith(_COLLECTORS):
         what = "the record is another journal's"
         raise RefusedError(403, what, seq, Found(FleetKind.FOREIGN_INSTANCE, seq, one.line.hash.decode()[:_MARK], what))
     if not one.line.holds and not head.reduced:
@@ -126,7 +142,8 @@ class _Judging:
         self._is_used = progress.key_id == self._key.id
         self._records, self._bytes, self._unasked = progress.records, progress.bytes, progress.unasked
         self._sent: dict[int, set[str]] = {}
-        self._is_ahead = False
+        self._is_ahead = self._is_back = False
+        self._last_time, self._forks = progress.last_time, 0
         #: The hash of the last line that was there already.
         self._passed = ""
         self._judged = Judged(progress)
@@ -153,7 +170,7 @@ class _Judging:
         """Takes the next line."""
         line = one.line
         own, seq = line.hash.decode(), line.seq
-        if self._is_known(seq, own):
+        if self._is_known(seq, own, one.micros):
             self._judged.known += 1
             self._passed = own
             return
@@ -169,23 +186,28 @@ class _Judging:
             self._tell(FleetKind.GAP, seq, own, what)
         self._append(one)
 
-    def _is_known(self, seq: int, own: str) -> bool:
+    def _is_known(self, seq: int, own: str, at: int) -> bool:
         if self._there is None and seq <= self._progress.seq:
             return True
         hashes = (self._there or {}).get(seq, frozenset()) | self._sent.get(seq, set())
-        # Of a line that is not there any more (or never was) nobody can tell; nothing comes in its place.
-        return own in hashes or (not hashes and seq <= self._seq)
+        # Of a line that is not there any more (or never was) nobody can tell; nothing comes in its place. It can't be newer than
+        # those behind it: a journal that goes on in the place of lines that are not kept any more would say nothing new for ever.
+        return own in hashes or (not hashes and seq <= self._seq and at <= self._progress.last_time)
 
     def _fork(self, one: Sent) -> None:
         seq = one.line.seq
         end = min(seq, self._seq)
         kind = FleetKind.REWIND if end <= self._signed_seq and self._signed_seq else FleetKind.FORK
         self._branch += 1
+        self._forks += 1
         if self._branch > MOST_BRANCHES:
             raise RefusedError(403, "the journal has forked too often: enrol it anew", seq)
+        if self._forks > _FORKS:
+            raise RefusedError(422, "too many lines do not continue the one before", seq)
         what = f"line {seq} continues another chain than the one here, which ended at line {self._seq}"
         self._tell(kind, seq, one.line.hash.decode(), f"{what}; from there on it is kept as branch {self._branch}")
         self._signed_seq = min(self._signed_seq, seq - 1)
+        self._last_time = 0
 
     def _append(self, one: Sent) -> None:
         line, head = one.line, one.head
@@ -200,6 +222,11 @@ class _Judging:
             self._is_ahead = True
             ahead = (one.micros - self._now) // 1_000_000
             self._tell(FleetKind.CLOCK, 0, "ahead", f"a record is {ahead} s ahead of the collector's clock")
+        if head.type in _TIMELY and one.micros < self._last_time - CLOCK_MICROS and not self._is_back:
+            self._is_back = True
+            back = (self._last_time - one.micros) // 1_000_000
+            self._tell(FleetKind.CLOCK, line.seq, "back", f"line {line.seq} is {back} s older than the one before it")
+        self._last_time = one.micros
         if head.reduced:
             self._tell(FleetKind.REDUCED, line.seq, own, "the whole line was too large to be sent")
             return
@@ -218,14 +245,14 @@ class _Judging:
                 self._unasked += 1
 
     def _begins(self, one: Sent) -> None:
-        if one.head.detail.get("public_key") == self._key.raw.hex():
+        if one.head.said.get("public_key") == self._key.raw.hex():
             self._is_used = True
         elif self._is_used:
             self._wrong_key(one, "the chain begins with another key than the enrolled one")
 
     def _key_changed(self, one: Sent) -> None:
         """The key that counted until now must have signed the new one; a power cut may have the same announced again."""
-        detail = one.head.detail
+        detail = one.head.said
         try:
             key = PublicKey(bytes.fromhex(str(detail.get("public_key"))))
         except ValueError:
@@ -256,7 +283,7 @@ class _Judging:
             self._facts["signed_time"] = one.micros
 
     def _started(self, one: Sent) -> None:
-        detail = one.head.detail
+        detail = one.head.said
         said = {name: detail.get(name) for name in ("version", "mode", "config_digest", "policies")}
         self._facts |= {name: harmless(value, _SHOWN) for name, value in said.items() if isinstance(value, str)}
         if one.head.type == "start":
@@ -265,7 +292,7 @@ class _Judging:
     def _decided(self, one: Sent) -> None:
         head = one.head
         self._facts |= {"decided": one.micros, "principal": harmless(head.user, _SHOWN)}
-        if client := head.labels.get(_CLIENT_LABEL):
+        if isinstance(client := head.labelled.get(_CLIENT_LABEL), str) and client:
             self._facts["client"] = harmless(client, _SHOWN)
 
     def _wrong_key(self, one: Sent, what: str, key_id: str = "") -> None:
@@ -279,8 +306,3 @@ class _Judging:
 def chain_name(instance: str, branch: int) -> str:
     """Gives what a branch of a journal is called in the store."""
     return f"{instance}~{branch}" if branch else instance
-
-
-def branches(instance: str, newest: int, most: int = 16) -> Iterable[str]:
-    """Gives the names of a journal's chains: the first, and the newest branches."""
-    return dict.fromkeys(chain_name(instance, n) for n in (0, *range(max(1, newest - most + 1), newest + 1)))

@@ -1,14 +1,17 @@
 """A collector's store in PostgreSQL, which several collectors share."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import cast
 
 import asyncpg
 
+from hookgate.audit.error import UNREADABLE
 from hookgate.audit.shipping.shipment import Shipment
-from hookgate.audit.sinks.postgres import PostgresSink
+from hookgate.audit.sinks.postgres import PostgresSink, is_of_content
+from hookgate.audit.store.moment import DAY, micros_of
 from hookgate.audit.store.postgres import name_of, said
 from hookgate.audit.store.postgres_tables import STEPS, drop_days, migrate
 from hookgate.collect.session import ContentError, DatabaseError, Row, Session
@@ -17,8 +20,10 @@ from hookgate.config.shippers import PostgresShipper
 _CONNECTIONS = 4
 _LOCK_SECONDS = 5
 _DAY_SECONDS = 86400.0
-#: Classes of SQLSTATE that say that a value is at fault, or one that breaks a bound of the server's.
-_AT_FAULT = frozenset({"21", "22", "23", "54"})
+#: Days that one transaction may make tables for; and days long ago or to come that there may be tables for at all, since a machine
+#: may claim any: so much is usual.
+_NEW_DAYS, _ODD_DAYS = 31, 400
+_USUAL_DAYS = 93
 
 
 class PostgresPool:
@@ -101,7 +106,8 @@ class PostgresPool:
             return
         try:
             async with self._pool.acquire(timeout=self._config.timeout_seconds) as connection:
-                await drop_days(_plain(connection), self._config.schema, days * _DAY_SECONDS)
+                if await drop_days(_plain(connection), self._config.schema, days * _DAY_SECONDS):
+                    self._sink.forget()
         except asyncpg.LockNotAvailableError:
             # Somebody reads what is to go: later.
             return
@@ -138,6 +144,7 @@ class _Within:
     async def store(self, batch: Sequence[Shipment]) -> None:
         if not batch:
             return
+        await self._check_days({_day(one) for one in batch})
         await self._turn()
         self.has_stored = True
         try:
@@ -147,10 +154,32 @@ class _Within:
         except ValueError as error:
             raise ContentError(str(error)) from None
 
+    async def _check_days(self, days: set[int]) -> None:
+        """Each day has tables of its own. Raises ContentError where lines would make too many."""
+        today = time.time_ns() // 1000 // DAY
+        if not (others := days - {today - 1, today, today + 1}):
+            return
+        there = {row[0] for row in await self.rows("SELECT day FROM stay WHERE day = ANY($1::bigint[])", list(others))}
+        new = others - there
+        odd = sum(not today - _USUAL_DAYS <= day <= today for day in new)
+        if odd:
+            counted = await self.rows(
+                "SELECT count(*) FROM stay WHERE day < $1 OR day > $2", today - _USUAL_DAYS, today + 1
+            )
+            odd += counted[0][0]
+        if len(new) > _NEW_DAYS or odd > _ODD_DAYS:
+            raise ContentError(f"{self._name}: no room for lines of so many days")
+
 
 def _fault(error: Exception, name: str) -> DatabaseError:
-    at_fault = isinstance(error, asyncpg.DataError) or (getattr(error, "sqlstate", None) or "")[:2] in _AT_FAULT
-    return (ContentError if at_fault else DatabaseError)(f"{name}: {said(error)}")
+    return (ContentError if is_of_content(error) else DatabaseError)(f"{name}: {said(error)}")
+
+
+def _day(one: Shipment) -> int:
+    try:
+        return micros_of(one.record.get("time")) // DAY
+    except (*UNREADABLE, AttributeError):
+        return 0  # (it is refused where it is stored)
 
 
 def _plain(

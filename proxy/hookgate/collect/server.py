@@ -1,6 +1,7 @@
 """The collector: its listener, its probes and metrics, and what it does on the side."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from hookgate.collect.answering import Answering, tell
 from hookgate.collect.batching import Batcher
 from hookgate.collect.body import BODY_BYTES
 from hookgate.collect.forwarding import Forwarder, forget_targets
+from hookgate.collect.lines import Lines
 from hookgate.collect.session import Database, DatabaseError
 from hookgate.collect.sqlite import SqliteFile
 from hookgate.collect.watching import watch
@@ -31,6 +33,8 @@ _HANDSHAKE_SECONDS = 5.0
 _KEEP_ALIVE_SECONDS = 75.0
 _EXPIRE_SECONDS = 300.0
 _STATUS_SECONDS = 1.0
+#: Files that are left for other things than connections.
+_FILES = 128
 
 
 class CollectError(Exception):
@@ -69,6 +73,7 @@ class CollectServer:
         self._database = database_of(config)
         _, forward = _parts(config)
         self._batcher = Batcher(self._database, forwards=bool(forward), told=tell(self._metrics, log))
+        self._lines = Lines(max(_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _FILES))
         self._forwarders = [Forwarder(one, self._database, log) for one in forward]
         self._metrics.ship.expect(*(one.called for one in forward))
         self._ends: list[Callable[[], Awaitable[None]]] = []
@@ -105,6 +110,7 @@ class CollectServer:
             self._database,
             self._batcher,
             Who(self._database, config.certificates, revocations),
+            lines=self._lines,
             metrics=self._metrics,
             log=self._log,
         )
@@ -133,14 +139,16 @@ class CollectServer:
         await runner.setup()
         self._ends.append(runner.cleanup)
         self._ends.append(_closing(answering.end))
+        server = runner.server
+        if server is None:
+            raise CollectError("collect: it could not be set up")
+        self._tasks.append(asyncio.create_task(self._lines.run(lambda: server.connections)))
         if certified is None:
             await web.SockSite(runner, listener.socket).start()
             return
-        if runner.server is None:
-            raise CollectError("collect: it could not be set up")
         tls = TlsListener(
             listener.socket,
-            runner.server,
+            server,
             certified,
             handshake_seconds=lambda: _HANDSHAKE_SECONDS,
             refused=lambda remote, reason, untold: self._log.warning(
@@ -182,7 +190,13 @@ class CollectServer:
         )
 
     async def _status(self) -> None:
+        """Tells of a fault once, however many requests meet it."""
+        told = ""
         while True:
+            if (fault := self._batcher.fault) != told:
+                told = fault
+                if fault:
+                    self._log.error("collect_store_failed", detail=fault)
             self._metrics.waiting.set(self._batcher.waiting)
             self._metrics.ready.set(0 if self._batcher.fault else 1)
             for one in self._forwarders:

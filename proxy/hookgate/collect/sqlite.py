@@ -72,9 +72,11 @@ class SqliteFile:
         store, seconds = self._store, self._retention_seconds
         if store is None or seconds is None:
             return
-        async with self._turn:
-            while await self._run(lambda: store.expire(seconds)):
-                pass
+        is_more = True
+        while is_more:
+            # Others have their turn in between: there may be a whole day to remove.
+            async with self._turn:
+                is_more = await self._run(lambda: store.expire(seconds))
 
     async def close(self) -> None:
         """Closes the file."""

@@ -1,8 +1,10 @@
 """Whose a request is: by the token in it, or by the certificate of its connection."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime
+from itertools import islice
 from typing import NamedTuple
 
 from aiohttp import web
@@ -10,13 +12,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from hookgate.collect.enrolment import TOKEN_PREFIX, digest_of, instance_of_name, instance_of_token
+from hookgate.collect.enrolment import TOKEN_PREFIX, Holder, digest_of, holders
 from hookgate.collect.session import Database
 from hookgate.identity.certificate import Revocations
 from hookgate.identity.connection import connection_of
 
 #: How long a credential that was looked up counts. What is appended is checked again where it is stored.
 _SECONDS, _MOST = 2.0, 20_000
+#: Credentials that are looked up together.
+_TOGETHER = 500
 
 
 class Named(NamedTuple):
@@ -27,21 +31,28 @@ class Named(NamedTuple):
 
 
 class Who:
-    """Tells whose requests are. `certificates`: what of a certificate names a machine; empty for nothing."""
+    """Tells whose requests are. `certificates`: what of a certificate names a machine; empty for nothing.
+
+    What is asked about at the same time is looked up together, with one question at a time: who tries credentials that nobody
+    has takes no more of the store than that, and nobody else has to wait longer than for the question before.
+    """
 
     def __init__(self, database: Database, certificates: str, revocations: Revocations) -> None:
         self._database = database
         self._certificates = certificates
         self._revocations = revocations
-        self._known: OrderedDict[str, tuple[str | None, float]] = OrderedDict()
+        #: By what holds it: whether that is a token (its digest) or a certificate's name.
+        self._known: OrderedDict[tuple[bool, str], tuple[Holder, float]] = OrderedDict()
+        self._wanted: dict[tuple[bool, str], asyncio.Future[Holder | None]] = {}
+        self._asking: asyncio.Task[None] | None = None
 
-    async def find(self, request: web.Request) -> str | None:
-        """Gives the id of the journal that a request is for, None where nothing says it. Raises DatabaseError."""
+    async def find(self, request: web.Request) -> Holder | None:
+        """Gives whose a request is, None where nothing says it. Raises DatabaseError."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token.startswith(TOKEN_PREFIX):
-            return await self._looked_up(f"token {digest_of(token)}", token)
+            return await self._looked_up((True, digest_of(token)))
         named = self.named(request)
-        return await self._looked_up(f"name {named.name}", named.name) if named is not None else None
+        return await self._looked_up((False, named.name)) if named is not None else None
 
     def named(self, request: web.Request) -> Named | None:
         """Gives what a request's certificate says; None without one that counts."""
@@ -59,17 +70,45 @@ class Who:
             return None
         return Named(names[0].strip(), certificate.fingerprint(SHA256()).hex())
 
-    async def _looked_up(self, key: str, value: str) -> str | None:
+    async def _looked_up(self, key: tuple[bool, str]) -> Holder | None:
         known = self._known.get(key)
         if known is not None and time.monotonic() - known[1] < _SECONDS:
             return known[0]
-        find = instance_of_token if key.startswith("token") else instance_of_name
-        found = await find(self._database, value)
-        self._known[key] = found, time.monotonic()
+        wanted = self._wanted.get(key)
+        if wanted is None:
+            wanted = self._wanted[key] = asyncio.get_running_loop().create_future()
+            # Where nobody waits any longer, nobody wants to hear of a fault either.
+            wanted.add_done_callback(lambda over: over.cancelled() or over.exception())
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(wanted)
+
+    async def _ask(self) -> None:
+        while self._wanted:
+            asked = dict(islice(self._wanted.items(), _TOGETHER))
+            try:
+                found = await holders(
+                    self._database,
+                    [what for is_token, what in asked if is_token],
+                    [what for is_token, what in asked if not is_token],
+                )
+            except Exception as error:  # noqa: BLE001 (raised where it is waited for)
+                for key, wanted in asked.items():
+                    del self._wanted[key]
+                    wanted.set_exception(error)
+                continue
+            for key, wanted in asked.items():
+                del self._wanted[key]
+                holder = found[0 if key[0] else 1].get(key[1])
+                if holder is not None:
+                    self._keep(key, holder)
+                wanted.set_result(holder)
+
+    def _keep(self, key: tuple[bool, str], holder: Holder) -> None:
+        self._known[key] = holder, time.monotonic()
         self._known.move_to_end(key)
         while len(self._known) > _MOST:
             self._known.popitem(last=False)
-        return found
 
 
 def _names(certificate: x509.Certificate, kind: str) -> list[str]:

@@ -17,6 +17,7 @@ from hookgate.collect.enrolment import revoke as revoke_journals
 from hookgate.collect.server import CollectError, CollectServer, database_of, exposed
 from hookgate.collect.session import Database, DatabaseError
 from hookgate.commands.fault import stop_with, stop_with_config
+from hookgate.commands.files import raise_file_limit
 from hookgate.commands.stopping import stop_on
 from hookgate.config import Config, ConfigError, load
 from hookgate.harmless import harmless
@@ -46,6 +47,7 @@ def collect(context: typer.Context, config: Configuration = None) -> None:
             f"collect.host: {settings.collect.host} is not loopback: set collect.tls, or collect.plaintext: true where something "
             "before it speaks TLS"
         )
+    raise_file_limit()
     try:
         asyncio.run(_serve(settings))
     except (CollectError, ListenError, IdentityError, DatabaseError) as error:
@@ -75,12 +77,16 @@ def revoke(
     which: Annotated[str, typer.Argument(metavar="NAME", help="The name, or the journal's id.")],
     config: Configuration = None,
 ) -> None:
-    """Take nothing more from a machine: at once, also over a connection that is open. What it has sent stays."""
+    """Take nothing more from a machine: at once, also over a connection that is open, and enrol nobody by a code for its name
+    that was not used yet. What it has sent stays."""
     now = time.time_ns() // 1000
     found = _with(_settings(config), lambda database: revoke_journals(database, which, now=now))
-    if not found:
+    if not found.instances and not found.codes:
         stop_with(f"nobody is enrolled as {harmless(which, 60)!r}; `hookgate fleet` shows who is")
-    typer.echo(f"hookgate: {', '.join(found)} may send nothing more")
+    if found.instances:
+        typer.echo(f"hookgate: {', '.join(found.instances)} may send nothing more")
+    if found.codes:
+        typer.echo(f"hookgate: codes for that name that enrol nobody any more: {found.codes}")
 
 
 def _settings(file: Path | None) -> Config:

@@ -1,10 +1,13 @@
 """`hookgate enroll`: gets this machine's journal a place in a fleet."""
 
 import asyncio
+import errno
+import os
 import ssl
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -13,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from hookgate.audit.draft import write_whole
-from hookgate.audit.error import JournalError
+from hookgate.audit.error import UNREADABLE, JournalError
 from hookgate.audit.segments import segment_paths
 from hookgate.audit.shipping.place import instance_of
 from hookgate.audit.shipping.shipment import SinkError
@@ -23,6 +26,7 @@ from hookgate.collect.enrolment import Request, digest_of, proof_text
 from hookgate.commands.fault import stop_with
 from hookgate.config.url import http_fault
 from hookgate.harmless import harmless
+from hookgate.streams import first_of
 
 _SECONDS = 30.0
 _ANSWER_BYTES = 8192
@@ -81,11 +85,15 @@ def enroll(
     try:
         wanted = _wanted(directory, code, certificate)
         tls = _tls(ca, certificate, key) if url.startswith("https:") else None
+        path = token_file or directory / "collector.token"
+        if code:
+            _check(path)
+        if tls is None and not _is_here(url):
+            typer.echo("hookgate: http: code and token go over the network in the clear", err=True)
         answer = asyncio.run(_asked(url.rstrip("/"), wanted, tls))
         if not answer.token:
             typer.echo(f"hookgate: enrolled as {harmless(answer.name)}; the certificate says who it is")
             return
-        path = token_file or directory / "collector.token"
         _keep(path, answer.token)
     except (JournalError, SinkError) as error:
         stop_with(str(error))
@@ -139,7 +147,7 @@ async def _asked(url: str, wanted: Request, tls: ssl.SSLContext | None) -> _Answ
                 f"{url}/v1/enroll", data=msgspec.json.encode(wanted), ssl=tls or True, allow_redirects=False
             ) as response,
         ):
-            content, status = await response.content.read(_ANSWER_BYTES), response.status
+            content, status = await first_of(response.content, _ANSWER_BYTES), response.status
     except TimeoutError:
         raise SinkError(f"the collector gave no answer within {_SECONDS:g} s") from None
     except aiohttp.ClientConnectorCertificateError:
@@ -148,11 +156,25 @@ async def _asked(url: str, wanted: Request, tls: ssl.SSLContext | None) -> _Answ
         raise SinkError(f"the collector can't be reached: {type(fault).__name__}") from None
     try:
         answer = msgspec.json.decode(content, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise SinkError(f"what answers there ({status}) is no collector") from None
     if status != 200:
         raise SinkError(f"the collector answers {status}: {harmless(answer.error, 200)}")
     return answer
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _check(path: Path) -> None:
+    """A code is good once: what would keep its token from being written is to be known before. Raises OSError."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    draft = path.with_name(path.name + ".new")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    draft.unlink()
 
 
 def _keep(path: Path, token: str) -> None:

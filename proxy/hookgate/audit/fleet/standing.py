@@ -36,7 +36,10 @@ class Mark(StrEnum):
         "Its journal forked, was rewound or altered, signed by another key, or not signed as it should be.",
     )
     FOREIGN = "foreign", "It sent records of another journal."
-    MISSING_RECORDS = "missing_records", "Lines are missing that its journal no longer has, or came as metadata only."
+    MISSING_RECORDS = (
+        "missing_records",
+        "Lines are missing that its journal no longer has, or came as metadata only; or it began another journal.",
+    )
     UNASKED = "unasked", "Calls ran on it that were never asked about."
     SILENT = "silent", "Nothing was heard of it, while others of its group were heard."
     NEVER_HEARD = "never_heard", "It was enrolled, and nothing was ever heard of it."
@@ -58,7 +61,7 @@ _FOUND: dict[str, Mark] = {
         (FleetKind.FORK, FleetKind.REWIND, FleetKind.ALTERED, FleetKind.WRONG_KEY, FleetKind.BAD_SIGNATURE),
         Mark.TAMPERED,
     ),
-    **dict.fromkeys((FleetKind.GAP, FleetKind.REDUCED), Mark.MISSING_RECORDS),
+    **dict.fromkeys((FleetKind.GAP, FleetKind.REDUCED, FleetKind.NEW_CHAIN), Mark.MISSING_RECORDS),
     FleetKind.FOREIGN_INSTANCE: Mark.FOREIGN,
     FleetKind.CLOCK: Mark.CLOCK,
     FleetKind.REVOKED: Mark.REVOKED,
@@ -113,30 +116,31 @@ def standings(
     silent_seconds: float = 900.0,
     late_seconds: float = 900.0,
     unasked: Mapping[str, int] | None = None,
+    counts: Mapping[str, Mapping[str, int]] | None = None,
 ) -> tuple[Standing, ...]:
     """Gives how each machine stands at `now` (microseconds since 1970): those that ask for attention first, then by name.
 
-    `findings` are those of the period that counts; `unasked` likewise has the calls that were not asked about by instance, and
-    without it all that ever were count. Of journals that one name enrolled the newest counts. With `expected`, who is not
-    among them, or not enrolled, has a mark; its groups are what machines are compared within, else all are one group. A member
-    that was revoked is there only while it sends.
+    `findings` are those of the period that counts; `counts` has how many there are by journal and kind, where `findings` has
+    not all of them. What was found of a journal that a name had before counts for the name: nobody gets rid of it with
+    another one. `unasked` likewise has the calls that were not asked about by instance, and without it all that ever were
+    count. Of journals that one name enrolled the newest counts. With `expected`, who is not among them, or not enrolled, has a
+    mark; its groups are what machines are compared within, else all are one group. A member that was revoked is there only
+    while it sends.
     """
-    kinds: dict[str, Counter[str]] = defaultdict(Counter)
-    told: dict[str, list[Told]] = defaultdict(list)
-    for finding in sorted(findings, key=lambda one: one.last, reverse=True):
-        kinds[finding.instance][finding.kind.value] += finding.count
-        if len(told[finding.instance]) < _TOLD:
-            told[finding.instance].append(_told(finding))
-    current = _current(members, kinds)
+    seen = sorted(findings, key=lambda one: one.last, reverse=True)
+    counted_kinds = counts if counts is not None else _counts(seen)
+    current = _current(members, counted_kinds)
+    kinds = _by_name(members, counted_kinds)
+    told = _told_by_name(members, seen)
     known, missing = _matched(current, expected)
     rows = []
     for member in current:
         entry = known.get(member.instance)
-        row = _row(member, entry, now, kinds[member.instance], unasked)
+        row = _row(member, entry, now, kinds[member.name], unasked)
         marks = [*_own(row, member, late_seconds)]
         if expected and entry is None:
             marks.append(Mark.UNEXPECTED)
-        rows.append(msgspec.structs.replace(row, marks=tuple(marks), told=tuple(told[member.instance])))
+        rows.append(msgspec.structs.replace(row, marks=tuple(marks), told=tuple(told[member.name])))
     groups: dict[str, list[Standing]] = defaultdict(list)
     for row in rows:
         groups[row.group].append(row)
@@ -162,7 +166,40 @@ def counted(rows: Iterable[Standing]) -> dict[str, int]:
     return {mark.value: found[mark] for mark in Mark}
 
 
-def _current(members: Sequence[Member], kinds: Mapping[str, Counter[str]]) -> list[Member]:
+def _counts(findings: Iterable[FleetFinding]) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in findings:
+        found[one.instance][one.kind.value] += one.count
+    return found
+
+
+def _replaced(members: Sequence[Member]) -> set[str]:
+    """Journals of before. That such a one was revoked and is still sent is no fault of the one that counts now."""
+    active = {member.name for member in members if not member.revoked}
+    return {member.instance for member in members if member.revoked and member.name in active}
+
+
+def _by_name(members: Sequence[Member], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Counter[str]]:
+    found, replaced = defaultdict[str, Counter[str]](Counter), _replaced(members)
+    for member in members:
+        of_it = Counter(counts.get(member.instance, {}))
+        if member.instance in replaced:
+            del of_it[FleetKind.REVOKED.value]
+        found[member.name].update(of_it)
+    return found
+
+
+def _told_by_name(members: Sequence[Member], newest_first: Iterable[FleetFinding]) -> dict[str, list[Told]]:
+    told, replaced = defaultdict[str, list[Told]](list), _replaced(members)
+    names = {member.instance: member.name for member in members}
+    for one in newest_first:
+        of_name = told[names.get(one.instance, "")]
+        if len(of_name) < _TOLD and not (one.kind is FleetKind.REVOKED and one.instance in replaced):
+            of_name.append(_told(one))
+    return told
+
+
+def _current(members: Sequence[Member], kinds: Mapping[str, Mapping[str, int]]) -> list[Member]:
     newest: dict[str, Member] = {}
     for member in members:
         if member.revoked and FleetKind.REVOKED.value not in kinds.get(member.instance, {}):
@@ -175,21 +212,28 @@ def _current(members: Sequence[Member], kinds: Mapping[str, Counter[str]]) -> li
 
 def _matched(members: Sequence[Member], expected: Sequence[Expected]) -> tuple[dict[str, Expected], list[Expected]]:
     """Gives what is expected of each instance, and what nobody is. Names are compared without case, hosts without domain, too."""
-    by_name = {member.name.casefold(): member for member in members}
-    by_host = {_short(member.progress.host): member for member in members if member.progress.host}
     found: dict[str, Expected] = {}
-    missing = []
-    for one in expected:
-        candidates = (
-            by_name.get(one.name.casefold()) if one.name else None,
-            by_host.get(_short(one.host)) if one.host else None,
-            by_host.get(_short(one.name)) if one.name else None,
-        )
-        member = next((candidate for candidate in candidates if candidate is not None), None)
-        if member is None:
-            missing.append(one)
-        else:
-            found[member.instance] = one
+    left, missing = sorted(members, key=lambda member: member.enrolled), list(expected)
+    # What host it is a machine says itself: it takes nobody's place by it who was there before, and one place only.
+    ways: tuple[tuple[Callable[[Member], str], Callable[[Expected], str]], ...] = (
+        (lambda member: member.name.casefold(), lambda one: one.name.casefold()),
+        (lambda member: _short(member.progress.host), lambda one: _short(one.host)),
+        (lambda member: _short(member.progress.host), lambda one: _short(one.name)),
+    )
+    for of_member, of_one in ways:
+        there: dict[str, Member] = {}
+        for member in left:
+            there.setdefault(of_member(member), member)
+        there.pop("", None)
+        rest = []
+        for one in missing:
+            match = there.pop(of_one(one), None)
+            if match is None:
+                rest.append(one)
+            else:
+                found[match.instance] = one
+        missing = rest
+        left = [member for member in left if member.instance not in found]
     return found, missing
 
 

@@ -1,6 +1,5 @@
 """The fleet as a store tells it now."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -20,10 +19,6 @@ def survey(
 ) -> tuple[Standing, ...]:
     """Gives how each machine stands at `now` (microseconds since 1970); findings count from `since` on. Raises StoreError."""
     members = store.members()
-    unasked: Counter[str] = Counter()
-    if any(member.progress.unasked for member in members):
-        # A journal that forked is called `instance~1`, and so on.
-        unasked.update(entry.instance.partition("~")[0] for entry in store.service_entries(since, None, ("unasked",)))
     return standings(
         members,
         store.findings(since),
@@ -31,5 +26,6 @@ def survey(
         now=now,
         silent_seconds=silent_seconds,
         late_seconds=late_seconds,
-        unasked=unasked,
+        counts=store.found(since),
+        unasked=store.unasked(since) if any(member.progress.unasked for member in members) else {},
     )

@@ -16,13 +16,14 @@ from hookgate.audit.shipping.shipment import Shipment, SinkError, SinkRefusedErr
 from hookgate.audit.sinks.tls import context
 from hookgate.config.shippers import CollectorShipper
 from hookgate.harmless import harmless
+from hookgate.streams import first_of
 
 _ANSWER_BYTES = 64 * 1024
 _SAID_CHARACTERS = 200
 #: The content is at fault: the batch is halved until the line is found.
 _REFUSED = frozenset({400, 413, 422})
 _GZIP = 31
-_MOST_WAIT_SECONDS = 60.0
+_MOST_WAIT_SECONDS, _WAIT_DIGITS = 60.0, 6
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -110,7 +111,7 @@ class CollectorSink:
             async with session.request(
                 method, self._url + path, data=body, headers={**self._headers, **(headers or {})}, allow_redirects=False
             ) as response:
-                content = await response.content.read(_ANSWER_BYTES)
+                content = await first_of(response.content, _ANSWER_BYTES)
                 status, wait = response.status, response.headers.get("Retry-After", "")
         except TimeoutError:
             raise SinkError(f"{self._place} gave no answer within {self._config.timeout_seconds:g} s") from None
@@ -129,7 +130,7 @@ class CollectorSink:
             raise SinkRefusedError(f"{self._place} answers {status}: {said}")
         if status == 409:
             self._missed, self._is_behind = first, True
-        if status in (429, 503) and wait.isdigit():
+        if status in (429, 503) and wait.isascii() and wait.isdigit() and len(wait) <= _WAIT_DIGITS:
             # It is asked for at once otherwise; the courier's own time for a batch goes on meanwhile.
             await asyncio.sleep(min(int(wait), _MOST_WAIT_SECONDS, self._config.timeout_seconds / 2))
         raise SinkError(f"{self._place} answers {status}: {said}")

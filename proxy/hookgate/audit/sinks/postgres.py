@@ -30,6 +30,8 @@ _ARRAYS = {
 }
 #: Classes of SQLSTATE that say that a value is at fault, or one that breaks a bound of the server's.
 _AT_FAULT = frozenset({"21", "22", "23", "54"})
+#: Of a constraint, which has a name then; or of a row that no partition has room for.
+_NO_PARTITION = "23514"
 
 
 class PostgresSink:
@@ -82,7 +84,7 @@ class PostgresSink:
             await self._expire(connection)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             self.forget()
-            if isinstance(error, asyncpg.DataError) or (getattr(error, "sqlstate", None) or "")[:2] in _AT_FAULT:
+            if is_of_content(error):
                 raise SinkRefusedError(f"{self._name}: {said(error)}") from None
             raise SinkError(f"{self._name}: {said(error)}") from None
         except (OSError, TimeoutError) as error:
@@ -169,6 +171,15 @@ class PostgresSink:
         except asyncpg.LockNotAvailableError:
             # Somebody reads what is to go: later.
             return
+
+
+def is_of_content(error: Exception) -> bool:
+    """Whether it would be raised again for the same lines. A partition that is missing is none: another process has dropped it
+    since it was seen, as old enough to go; it is made again."""
+    state = getattr(error, "sqlstate", None) or ""
+    if state == _NO_PARTITION and not getattr(error, "constraint_name", None):
+        return False
+    return isinstance(error, asyncpg.DataError) or state[:2] in _AT_FAULT
 
 
 async def _replaced(connection: "asyncpg.Connection[asyncpg.Record]", keyed: dict[int, Shipment]) -> Tally:

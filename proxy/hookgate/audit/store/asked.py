@@ -153,6 +153,14 @@ class SqlStore:
         """Gives what collectors found wrong with journals."""
         return fleet.findings(self._database, since)
 
+    def found(self, since: datetime) -> dict[str, dict[str, int]]:
+        """Counts findings."""
+        return fleet.found(self._database, since)
+
+    def unasked(self, since: datetime) -> dict[str, int]:
+        """Counts calls that were not asked about."""
+        return fleet.unasked(self._database, since)
+
     def close(self) -> None:
         """Lets the store go."""
         self._database.close()

@@ -1,5 +1,6 @@
 """The fleet as a store knows it: who was enrolled with a collector, how far each journal has come, and what is wrong with it."""
 
+from collections import Counter
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -154,3 +155,27 @@ def findings(database: Database, since: datetime | None = None) -> tuple[FleetFi
         )
         for row in found
     )
+
+
+def found(database: Database, since: datetime) -> dict[str, dict[str, int]]:
+    """Counts what was found since then, by journal and kind: all of it, of which `findings` gives the newest."""
+    counted: dict[str, dict[str, int]] = {}
+    for instance, kind, count in database.rows(
+        f"SELECT instance, kind, sum(count) FROM finding WHERE last >= {database.mark(1)} GROUP BY instance, kind",  # noqa: S608 (a number)
+        [micros(since)],
+    ):
+        counted.setdefault(instance, {})[kind] = int(count)
+    return counted
+
+
+def unasked(database: Database, since: datetime) -> dict[str, int]:
+    """Counts calls since then that were not asked about, by journal."""
+    counted: Counter[str] = Counter()
+    for instance, count in database.rows(
+        "SELECT c.instance, count(*) FROM service s JOIN chain c ON c.number = s.key >> 44"  # noqa: S608 (a number)
+        f" WHERE s.type = 'unasked' AND s.time >= {database.mark(1)} GROUP BY c.instance",
+        [micros(since)],
+    ):
+        # A journal that forked is called `instance~1`, and so on.
+        counted[instance.partition("~")[0]] += count
+    return counted

@@ -228,5 +228,11 @@ class Store(Protocol):
     def findings(self, since: datetime | None = None) -> tuple[FleetFinding, ...]:
         """Gives what collectors found wrong with journals, the newest first; those seen again since then only."""
 
+    def found(self, since: datetime) -> dict[str, dict[str, int]]:
+        """Counts what collectors found since then, by journal and kind."""
+
+    def unasked(self, since: datetime) -> dict[str, int]:
+        """Counts calls since then that were not asked about, by journal."""
+
     def close(self) -> None:
         """Lets the store go."""
