@@ -14,15 +14,19 @@ ifeq ($(CLIENT),no)
 WITHOUT_CLIENT := and not e2e
 endif
 
-# Tests share servers by file; most of their time is waiting for processes.
-WORKERS := $(or $(call given,WORKERS),2)
-SHARED_OUT := -n $(WORKERS) --dist loadfile
+# Tests share servers by file; much of their time is waiting for processes, so that three keep two cores at work. Slow files come
+# first (tests/slow.py), and not those with the most tests.
+WORKERS := $(or $(call given,WORKERS),3)
+SHARED_OUT := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# Tests start Hookgate hundreds of times, and each start would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 DEV_OPTIONS = $(if $(call given,POLICIES),--policies "$(POLICIES)") $(if $(call given,PORT),--port "$(PORT)") \
 	$(if $(call given,OBSERVE),--observe) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench eval soak e2e prepare tools lock clean clean-cache venv cerbos client postgres chromium no-client
+.PHONY: help run demo test lint format bench eval soak e2e prepare tools lock clean clean-cache venv cerbos client postgres chromium clickhouse no-client
 
 help: ## Say what there is
 	@echo "Hookgate puts a Cerbos policy decision in front of every tool call of Claude Code."
@@ -95,6 +99,9 @@ postgres: venv
 
 chromium:
 	@.ci/chromium
+
+clickhouse: venv ## Fetch the ClickHouse engine that some tests run (180 MB)
+	@PYTHONPATH=proxy:. $(PY) -m tests.support.clickhouse
 
 no-client:
 	@echo "hookgate: make e2e is the tests with the real client: CLIENT=no leaves nothing of it" >&2; exit 1

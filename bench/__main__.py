@@ -14,6 +14,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from bench import call, day, facts, goals, records, report, rooms, run, suite, trend
 from bench import console as consoles
+from bench import fleet as fleets
 from bench import store as stores
 from bench import whatif as whatifs
 from bench.environment import Environment, environment
@@ -192,6 +193,23 @@ def of_console(
         stop(f"{store}: no store there: make one with `python -m bench store --keep --file {store}`")
     here = environment()
     tell(here, {"console": ([consoles.grid(consoles.run(store))], consoles.notes())}, {}, None, page)
+
+
+@app.command("fleet")
+def of_fleet(
+    machines: Annotated[int, typer.Option(min=8, help="How many.")] = 200,
+    count: Annotated[int, typer.Option("--records", min=20, help="Of each, at first.")] = 100,
+    json: Json = None,
+    page: Page = None,
+) -> None:
+    """Have machines with real journals send to two collectors and PostgreSQL, some of them offline, killed or cheating. Ends with
+    an error if anything acknowledged was lost or doubled, or a cheat was not found."""
+    here = environment()
+    with _measuring() as step:
+        result = fleets.run(machines, count, step=step)
+    tell(here, {"fleet": ([fleets.grid(result), fleets.days(result)], fleets.notes())}, {"fleet": result}, json, page)
+    if found := fleets.faults(result):
+        stop("; ".join(found))
 
 
 @app.command("whatif")

@@ -1,5 +1,6 @@
 """Fixtures for all tests: real servers, started once a session where tests can share them."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,10 +10,26 @@ import pytest
 
 from hookgate.binaries import BinaryError, find_cerbos
 from hookgate.recorded import Recorded, recorded
+from tests.slow import SLOW_FILES
 from tests.support.pdp import Pdp
 from tests.support.service import ServiceProcess
 
 ROOT = Path(__file__).resolve().parents[1]
+
+_FIRST = {
+    Path(__file__).with_name(file.partition("/")[0]) / file.partition("/")[2]: at for at, file in enumerate(SLOW_FILES)
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files that take long first; within a file nothing changes."""
+    items.sort(key=lambda item: _FIRST.get(item.path, len(_FIRST)))
+
+
+def pytest_collection_finish() -> None:
+    """Leaves ten thousand tests alone when garbage is looked for: that takes a second, in the middle of what a test times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

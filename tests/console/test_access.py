@@ -28,6 +28,7 @@ RECORDS = [
     "/live",
     "/live/stream",
     "/people",
+    "/fleet",
 ]
 RECORDS += ["/policies", "/evidence", "/service", "/overview/closer"]
 

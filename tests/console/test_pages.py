@@ -24,6 +24,7 @@ PAGES = {
     "search-fault": "/search?since=whenever",
     "session": f"/session/{SESSION}",
     "people": "/people",
+    "fleet": "/fleet",
     "policies": "/policies",
     "evidence": "/evidence",
     "service": "/service?since=7d",

@@ -99,14 +99,20 @@ def test_a_stop_does_not_wait_for_somebody_who_looks(
     url, cookie = entered(service)
     post(service, _denied())
     until(lambda: get(f"{url}/live", **cookie)[0] == 200, what="the store")
-    stream = urllib.request.urlopen(urllib.request.Request(f"{url}/live/stream", headers=cookie), timeout=30)
-    assert stream.readline() == b"retry: 2000\n"
+    streams = [
+        urllib.request.urlopen(urllib.request.Request(f"{url}/live/stream", headers=cookie), timeout=30)
+        for _ in range(4)
+    ]
+    assert [one.readline() for one in streams] == [b"retry: 2000\n"] * 4
+    # The rest is for others.
+    assert get(f"{url}/live/stream", **cookie)[0] == 503
     began = time.monotonic()
     service.stop()
     # Shipping has five seconds for what is left; the stream has none.
     assert time.monotonic() - began < 12
     assert "ship_process_ended" not in service.log()
-    stream.close()
+    for one in streams:
+        one.close()
     assert not (audit(service) / "console.url").exists()
 
 

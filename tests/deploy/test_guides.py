@@ -21,7 +21,7 @@ def commands(program: str) -> list[list[str]]:
 def test_what_the_laptops_guide_installs_is_what_its_units_look_for(tmp_path: Path) -> None:
     for folder in ("usr/lib/sysusers.d", "usr/lib/tmpfiles.d", "etc/systemd/system"):
         (tmp_path / folder).mkdir(parents=True)
-    installs = commands("install")
+    installs = [words for words in commands("install") if "collect" not in str(words)]
     assert len(installs) == 5
     for words in installs:
         *sources, target = [word for word in words[1:] if not re.fullmatch(r"-\w+|0\d+", word)]
@@ -31,7 +31,7 @@ def test_what_the_laptops_guide_installs_is_what_its_units_look_for(tmp_path: Pa
         subprocess.run(["install", *options, *files, f"{tmp_path}{target}"], check=True)
     units = {path.name: path.read_text() for path in (tmp_path / "etc/systemd/system").iterdir()}
     assert set(units) == {"hookgate.service", "hookgate.socket", "cerbos.service"}
-    (enabled,) = [words for words in commands("systemctl") if "enable" in words]
+    enabled, _ = [words for words in commands("systemctl") if "enable" in words]
     assert set(enabled[3:]) == set(units)
     for configuration, unit in (("/etc/hookgate/hookgate.yaml", "hookgate"), ("/etc/cerbos/pdp.yaml", "cerbos")):
         assert configuration in units[f"{unit}.service"]
@@ -40,7 +40,30 @@ def test_what_the_laptops_guide_installs_is_what_its_units_look_for(tmp_path: Pa
     assert "RuntimeDirectory=cerbos\n" in units["cerbos.service"]
 
 
+def test_what_the_collectors_guide_installs_is_what_its_unit_looks_for(tmp_path: Path) -> None:
+    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+    installs = [words for words in commands("install") if "collect" in str(words)]
+    assert len(installs) == 3
+    for words in installs:
+        *options, source, target = words[1:]
+        # Its group is on no machine but the collector's.
+        own = [option for option in options if option not in ("-g", "hookgate-collect")]
+        subprocess.run(["install", *own, tables.ROOT / source, f"{tmp_path}{target}"], check=True)
+    unit = (tmp_path / "etc/systemd/system/hookgate-collect.service").read_text()
+    _, enabled = [words for words in commands("systemctl") if "enable" in words]
+    assert enabled[3:] == ["hookgate-collect"]
+    configuration = tmp_path / "etc/hookgate/collect.yaml"
+    assert "collect --config /etc/hookgate/collect.yaml\n" in unit
+    assert "/etc/hookgate/collect.environment\n" in unit
+    for named in ("/etc/hookgate/collect-tls.crt", "127.0.0.1:9466"):
+        assert named in PAGE.text
+    assert "certificate: /etc/hookgate/collect-tls.crt" in configuration.read_text()
+    assert "port: 9466" in configuration.read_text()
+
+
 def test_the_exposure_that_the_page_names_is_the_one_that_the_units_have() -> None:
     named = re.search(r"gives them ([\d.]+) \(Hookgate\) and ([\d.]+)\s+\(Cerbos\)", PAGE.text)
     assert named is not None
-    assert max(float(named[1]), float(named[2])) <= 2.0
+    collector = re.search(r"own word on the unit is ([\d.]+) of 10", PAGE.text)
+    assert collector is not None
+    assert max(float(named[1]), float(named[2]), float(collector[1])) <= 2.0

@@ -14,11 +14,18 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
+from hookgate.collect.server import exposed
+from hookgate.config import load
+from hookgate.config.collect import collect_parts
+from hookgate.config.shippers import PostgresShipper, SqliteShipper
 from hookgate.config.tree import Config, Pdp
 from tests.conftest import payload
 from tests.docs import tables
 from tests.support import confined
+from tests.support.chains import Machine
+from tests.support.collecting import CollectProcess, send
 from tests.support.fetched import wanted
 from tests.support.service import ServiceProcess
 from tests.support.small import small_policies
@@ -27,6 +34,7 @@ from tests.support.wait import free_port, until
 SYSTEMD = tables.ROOT / "deploy" / "systemd"
 LAUNCHD = tables.ROOT / "deploy" / "launchd"
 SERVICES = ("hookgate.service", "cerbos.service")
+COLLECTOR = "collector/hookgate-collect.service"
 
 
 def settings(name: str) -> dict[str, list[str]]:
@@ -40,7 +48,7 @@ def settings(name: str) -> dict[str, list[str]]:
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """The units, with programs that are on this machine."""
-    for path in (*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.socket")):
+    for path in (*SYSTEMD.rglob("*.service"), *SYSTEMD.glob("*.socket")):
         text = re.sub(r"^(ExecStart=)\S+", r"\1/bin/true", path.read_text(), flags=re.MULTILINE)
         (tmp_path / path.name).write_text(text)
     return tmp_path
@@ -51,10 +59,10 @@ def test_systemd_finds_nothing_wrong_in_the_units(units: Path) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, COLLECTOR])
 def test_systemd_calls_a_service_well_confined(units: Path, name: str) -> None:
     # Of 100; 67 is what it said of the unit without the confinement.
-    done = wanted("systemd-analyze").run("security", "--offline=true", "--threshold=20", units / name)
+    done = wanted("systemd-analyze").run("security", "--offline=true", "--threshold=20", units / Path(name).name)
     assert done.returncode == 0, done.stdout[-300:]
 
 
@@ -139,7 +147,7 @@ def allowed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         for line in settings(unit)["SystemCallFilter"]:
             found = {call for name in line.removeprefix("~").split() for call in members(name)}
             calls = calls - found if line.startswith("~") else calls | found
-        path = tmp_path_factory.mktemp("calls") / unit
+        path = tmp_path_factory.mktemp("calls") / Path(unit).name
         path.write_text("\n".join(sorted(calls)))
         return path
 
@@ -196,6 +204,73 @@ def test_both_programs_decide_and_record_under_the_confinement_of_their_units(
             service.remove()
         pdp.kill()
         pdp.wait()
+
+
+def test_the_collector_takes_records_under_the_confinement_of_its_unit(
+    allowed: Callable[[str], Path], place: Path
+) -> None:
+    calls = allowed(COLLECTOR)
+    _can_confine(calls)
+    collector, machine = CollectProcess(place), Machine()
+    collector.configuration.write_text(yaml.safe_dump(collector.settings))
+    command = [sys.executable, confined.__file__, str(calls), sys.executable, "-m", "hookgate", "collect"]
+    with (place / "log").open("wb") as log:
+        collector.process = subprocess.Popen(
+            [*command, "--config", str(collector.configuration)],
+            env={**os.environ, "PYTHONPATH": str(tables.ROOT / "proxy")},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        until(collector.is_ready, seconds=60, what="the collector to be ready")
+        machine.decide(2)
+        machine.sign()
+        assert send(collector.url, collector.enrolled(machine, "alex-laptop"), machine.lines)[0] == 200
+    finally:
+        collector.stop()
+
+
+def test_the_collectors_unit_and_the_example_of_its_configuration_belong_together(tmp_path: Path) -> None:
+    service = settings(COLLECTOR)
+    words = service["ExecStart"][0].split()
+    assert words[:3] == ["/opt/hookgate/bin/hookgate", "collect", "--config"]
+    text = (tables.ROOT / "deploy" / "collect.example.yaml").read_text()
+    (tmp_path / "tls").write_text("x")
+    config = load(
+        _written(tmp_path, re.sub(r"/etc/hookgate/collect-tls\.\w+", f"{tmp_path}/tls", text)), {}, needs_pdp=False
+    )
+    assert (exposed(config.collect), config.admin.port) == (False, 9466)
+    store, forwards = collect_parts(config.audit)
+    assert isinstance(store, SqliteShipper)
+    # What it writes is below the unit's directory, and nothing else.
+    assert store.path.startswith(f"{config.audit.directory}/")
+    assert config.audit.directory == f"/var/lib/{service['StateDirectory'][0]}"
+    assert int(service["TimeoutStopSec"][0]) > config.server.grace_seconds
+    # What is shown as a comment is right, too.
+    everything = re.sub(r"(?m)^( *)# (?=(?:- type|  ?\w+:|client_ca|certificates|expected))", r"\1", text)
+    everything = re.sub(r"/etc/hookgate/(collect-tls|laptops-ca)\.\w+", f"{tmp_path}/tls", everything)
+    everything = re.sub(r"(?s)    - type: sqlite.*?400\n", "", everything, count=1)
+    passwords = {"STORE_PASSWORD": "p", "KAFKA_PASSWORD": "k"}
+    config = load(_written(tmp_path, everything), passwords, needs_pdp=False)
+    store, forwards = collect_parts(config.audit)
+    assert isinstance(store, PostgresShipper)
+    assert len(forwards) == 1
+    assert (config.collect.certificates, config.collect.expected) == ("cn", "/etc/hookgate/inventory.csv")
+
+
+def _written(place: Path, text: str) -> Path:
+    (place / "collect.yaml").write_text(text)
+    return place / "collect.yaml"
+
+
+def test_the_collector_has_a_user_of_its_own(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes users")
+    (tmp_path / "etc").mkdir()
+    done = wanted("systemd-sysusers").run(f"--root={tmp_path}", SYSTEMD / "collector" / "hookgate-collect.sysusers")
+    assert done.returncode == 0, done.stderr
+    ((name, *_, shell),) = [line.split(":") for line in (tmp_path / "etc" / "passwd").read_text().splitlines()]
+    assert ([name], shell) == (settings(COLLECTOR)["User"], "/usr/sbin/nologin")
 
 
 def test_a_hook_that_comes_before_hookgate_waits_in_systemds_hands_and_is_answered(place: Path) -> None:

@@ -46,7 +46,9 @@ def service_records() -> dict[str, list[str]]:
     """Gives the fields of `detail` of each type of record that is about the service, where the type stands at the call."""
     found: dict[str, list[str]] = {}
     for call in _calls():
-        is_note = _attribute(call) == "note" or (isinstance(call.func, ast.Name) and call.func.id == "service_line")
+        is_note = _attribute(call) == "note" or (
+            isinstance(call.func, ast.Name) and call.func.id in ("service_line", "Told")
+        )
         if is_note and len(call.args) >= 2 and isinstance(call.args[1], ast.Dict):
             fields = [key.value for key in call.args[1].keys if isinstance(key, ast.Constant)]
             kind = call.args[0]

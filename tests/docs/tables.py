@@ -21,6 +21,7 @@ from hookgate.audit import schema
 from hookgate.audit.finding import FindingKind
 from hookgate.audit.reconcile import Violation
 from hookgate.audit.record import Record
+from hookgate.audit.store.fleet import FleetKind
 from hookgate.client import managed
 from hookgate.client.finding import Kind
 from hookgate.client.forms import FORMS
@@ -39,6 +40,7 @@ from hookgate.hooks.opinion import Opinion
 from hookgate.hooks.verdict import Verdict
 from hookgate.outcome import Fallback, Mode, Outcome
 from hookgate.pdp.findings import CanaryState
+from hookgate.telemetry.collecting import CollectMetrics
 from hookgate.telemetry.metrics import Metrics
 from tests.docs import code, words
 
@@ -278,6 +280,11 @@ def service_record_table() -> list[str]:
     return table(["type", "in `detail`", "meaning"], rows)
 
 
+def fleet_finding_table() -> list[str]:
+    """What a collector finds."""
+    return table(["finding", "meaning"], [[f"`{kind.value}`", kind.meaning] for kind in FleetKind])
+
+
 def finding_table() -> list[str]:
     """What verification of the journal finds."""
     return table(["finding", "meaning"], [[f"`{kind.value}`", kind.meaning] for kind in FindingKind])
@@ -296,9 +303,14 @@ def live_table() -> list[str]:
 
 
 def metrics() -> list[MetricWrapperBase]:
-    """Gives every metric, in the order of the code."""
-    collectors = Metrics().registry._collector_to_names
-    return [metric for metric in collectors if isinstance(metric, MetricWrapperBase)]
+    """Gives every metric, in the order of the code; those of a collector behind those of the service."""
+    found = {
+        str(metric._name): metric
+        for made in (CollectMetrics(), Metrics())
+        for metric in made.registry._collector_to_names
+        if isinstance(metric, MetricWrapperBase)
+    }
+    return sorted(found.values(), key=lambda metric: str(metric._name).startswith("hookgate_collect_"))
 
 
 def exposed(metric: MetricWrapperBase) -> list[str]:
@@ -339,7 +351,7 @@ def commands() -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def walk(command: Any, name: str) -> None:
-        if not hasattr(command, "commands"):
+        if not hasattr(command, "commands") or command.invoke_without_command:
             found[name] = command
         for child, inner in getattr(command, "commands", {}).items():
             walk(inner, f"{name} {child}")
@@ -412,6 +424,7 @@ MADE: dict[str, Callable[[], list[str]]] = {
     "record": record_table,
     "service-records": service_record_table,
     "findings": finding_table,
+    "fleet-findings": fleet_finding_table,
     "metrics": metric_table,
     "logs": log_table,
     "commands": command_sections,

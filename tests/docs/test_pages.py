@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from hookgate.audit.ledger import Options
+from hookgate.commands.rotate import rotate_key
 from hookgate.config import ConfigError, parse
 from tests.docs import tables
 from tests.docs.markdown import Page
@@ -169,6 +170,7 @@ def test_the_verification_without_hookgate_finds_what_it_should(tmp_path: Path) 
     text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
     program = text.partition("```python\n")[2].partition("```")[0]
     journal = written(tmp_path / "audit", 20, 10, options=Options(segment_bytes=4000))
+    rotate_key(journal)
     command = [sys.executable, "-c", program, str(journal)]
     told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     assert told.stdout == f"{len(lines(journal))} lines hold\n"

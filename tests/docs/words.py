@@ -98,6 +98,11 @@ WHYS: dict[str, str] = {
 
 #: Log events by name.
 LOG_EVENTS: dict[str, str] = {
+    "collect_listening": "A [collector](fleet.md) takes records, and where.",
+    "collect_stopping": "A collector was told to end: it stores what it has read.",
+    "collect_enrolled": "A journal was enrolled with a collector, under which name and `how`.",
+    "collect_finding": "Something is wrong with a `journal`, for the first time: which [kind](fleet.md#what-is-found), and how far the journal is.",
+    "collect_store_failed": "A collector's store does not take or give something, and why; it is tried again.",
     "policies_reloaded": "The PDP has read its policies again (`hookgate policies follow`). It says so of some broken ones, too: check them before.",
     "policies_reload_failed": "The PDP has not taken changed policies, or can't be reached; the old rules are in force. It is asked again until it does.",
     "no_tls": "Hooks come without TLS, and the address is not loopback.",
@@ -172,7 +177,8 @@ SERVICE_RECORDS: dict[str, str] = {
     "tls_refused": "A connection ended in the TLS handshake: from where, and OpenSSL's reason; `untold` others before it have no record, as "
     "five a second are recorded.",
     "chain_start": "The first line of a chain: its id, its key's id and the public key (32 bytes in hexadecimal).",
-    "key_changed": "From here on another key signs. Verification tells it, unless the key is trusted.",
+    "key_changed": "From here on another key signs. `signature` is the announcement by the key before; without one, verification finds "
+    "`new_key`, unless the key is trusted.",
     "journal_repair": "At a start, `cut_bytes` of a torn last line were cut; `damaged_lines` at the end do not hold and were left.",
     "gap": "In that period nothing could be written: `answers` counts the hook requests that were answered without a record, by outcome; "
     "`records` what else is missing, by type.",
@@ -184,7 +190,7 @@ SERVICE_RECORDS: dict[str, str] = {
     "values; none where it can't be told any more what they were. `waits_for_restart`: those that don't count yet.",
     "config_refused": "A changed configuration has faults and does not count. `settings`: where they are.",
     "stop": "Hookgate ends. `unanswered`: requests that were cut off.",
-    "canary": "What the canary finds has changed.",
+    "canary": "What the canary finds has changed, or which version of the policies the PDP evaluates (`policies`, as [the canary's policy](failure.md#the-canary) says).",
     "policy_lost": "An event that had a policy has none any more.",
     "undelivered": "The client of that decision had gone before its answer was sent: whether the call ran is not known.",
     "answer": "Follows a decision's record that was not written in time: `answer` is what was really sent.",
@@ -202,6 +208,12 @@ SERVICE_RECORDS: dict[str, str] = {
     "shipper_restarted": "A shipper that had come to `last_seq` begins again at `first_seq`: this is another chain (`new_chain`), its "
     "last line is not there any more (`rewritten`), its cursor can't be read (`cursor_damaged`), or its store was removed or "
     "emptied (`sink_empty`).",
+    "fleet_code": "A collector's operator has made a code to enrol `name` with.",
+    "fleet_enrolled": "A journal was enrolled with a collector: its chain's id, its name in the fleet, the key that counts, and `how` (`code`, "
+    "`certificate`).",
+    "fleet_revoked": "A journal was revoked: nothing more is taken from it.",
+    "fleet_finding": "Something is wrong with what a journal sent to a collector: which [kind](fleet.md#what-is-found), at which line, and `what`. "
+    "Once for each; the store counts how often it is seen again.",
 }
 
 #: Labels of the metrics that are always 1 and only say something; their labels are set when the service starts.
@@ -220,7 +232,9 @@ LABELS: dict[str, str] = {
     "record": "The type of a [record](audit.md).",
     "kind": "An [error kind](failure.md#the-kinds).",
     "shipper": "The name of a shipper.",
-    "result": "Of a changed configuration: `taken`, `refused` because of faults, or `unchanged`; of a fetch: `ok` or `failed`.",
+    "status": "The answer's HTTP status.",
+    "finding": "What is [wrong with a journal](fleet.md#what-is-found).",
+    "result": "Of lines that came to a collector: `new` or `known`; of a changed configuration: `taken`, `refused` because of faults, or `unchanged`; of a fetch: `ok` or `failed`.",
     "reason": "Why segments were removed: `age`, or `disk` to make room.",
     "why": "Why a field was [dropped](events.md#what-is-dropped).",
 }

@@ -44,7 +44,24 @@ class Rendered:
 
     def workload(self) -> Manifest:
         """Gives the gateway."""
-        (found,) = [one for one in self.objects if one["kind"] in ("StatefulSet", "Deployment")]
+        return self._workload(RELEASE)
+
+    def collector(self) -> Manifest:
+        """Gives the spec of the collector's pods."""
+        spec: Manifest = self._workload(f"{RELEASE}-collector")["spec"]["template"]["spec"]
+        return spec
+
+    def console(self) -> Manifest:
+        """Gives the spec of the pod with the fleet's pages."""
+        spec: Manifest = self._workload(f"{RELEASE}-console")["spec"]["template"]["spec"]
+        return spec
+
+    def workloads(self) -> list[Manifest]:
+        """Gives all that run pods."""
+        return [*self.all("StatefulSet"), *self.all("Deployment")]
+
+    def _workload(self, name: str) -> Manifest:
+        (found,) = [one for one in self.workloads() if one["metadata"]["name"] == name]
         return found
 
     def gateway(self) -> Manifest:
@@ -61,7 +78,7 @@ class Rendered:
 
     def pods(self) -> Iterator[Manifest]:
         """Gives the spec of each kind of pod that comes of it."""
-        for one in self.all("StatefulSet") + self.all("Deployment"):
+        for one in self.workloads():
             yield one["spec"]["template"]["spec"]
         for one in self.all("Pod"):
             yield one["spec"]
@@ -69,8 +86,9 @@ class Rendered:
             yield self.sidecar()
 
     def settings(self, name: str = f"{RELEASE}-config") -> dict[str, Any]:
-        """Gives Hookgate's configuration."""
-        found: dict[str, Any] = yaml.load(self.one("ConfigMap", name)["data"]["hookgate.yaml"], _LOADER)
+        """Gives Hookgate's configuration, or that of the collector or of its pages."""
+        (text,) = self.one("ConfigMap", name)["data"].values()
+        found: dict[str, Any] = yaml.load(text, _LOADER)
         return found
 
     def pdp(self) -> dict[str, Any]:

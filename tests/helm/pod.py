@@ -27,9 +27,10 @@ from tests.support.wait import free_port, until
 class Pod:
     """One pod. Volumes are laid as the kubelet does: a ConfigMap's files are links that lead through `..data`."""
 
-    def __init__(self, rendered: Rendered, spec: Manifest) -> None:
-        self._rendered = rendered
+    def __init__(self, rendered: Rendered, spec: Manifest, **secrets: str) -> None:
+        self.rendered = rendered
         self._spec = spec
+        self._secrets = secrets
         # A socket's path has at most 107 bytes.
         self.root = Path(tempfile.mkdtemp(prefix="pod-"))
         # As for a volume of the kubelet's: others may pass.
@@ -41,6 +42,11 @@ class Pod:
             key=len,
             reverse=True,
         )
+        # Its own programs, by the name that a shell finds them by.
+        command = self.inside("/opt/hookgate/bin/hookgate")
+        command.parent.mkdir(parents=True)
+        command.write_text(f'#!/bin/sh\nexec {sys.executable} -m hookgate "$@"\n')
+        command.chmod(0o755)
         self._lay()
 
     def _lay(self) -> None:
@@ -63,7 +69,9 @@ class Pod:
                     target.chmod(0o777)
 
     def _lay_config_map(self, target: Path, source: Manifest) -> None:
-        data = self._rendered.one("ConfigMap", source["name"])["data"]
+        made = {one["metadata"]["name"]: one.get("data", {}) for one in self.rendered.all("ConfigMap")}
+        # One of the user's: an inventory.
+        data = made.get(source["name"], {"inventory.csv": "name\nkim-laptop\n"})
         items = source.get("items") or [{"key": key, "path": key} for key in data]
         self.swap(target, {item["path"]: data[item["key"]] for item in items})
 
@@ -102,15 +110,27 @@ class Pod:
 
     def environment(self, name: str) -> dict[str, str]:
         """Gives a container's variables, with those that come from Secrets of the release."""
-        found = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "proxy"), "TMPDIR": str(self.root)}
+        programs = f"{self.inside('/opt/hookgate/bin')}:{os.environ['PATH']}"
+        found = {"PATH": programs, "PYTHONPATH": str(ROOT / "proxy"), "TMPDIR": str(self.root)}
         for variable in containers(self._spec)[name].get("env", []):
             if "value" in variable:
                 found[variable["name"]] = variable["value"]
             elif reference := variable["valueFrom"].get("secretKeyRef"):
-                made = {one["metadata"]["name"]: one["data"] for one in self._rendered.all("Secret")}
+                made = {one["metadata"]["name"]: one["data"] for one in self.rendered.all("Secret")}
                 # One of the user's holds whatever it holds.
-                data = made.get(reference["name"], {reference["key"]: base64.b64encode(b"theirs").decode()})
+                theirs = self._secrets.get(variable["name"], "theirs")
+                data = made.get(reference["name"], {reference["key"]: base64.b64encode(theirs.encode()).decode()})
                 found[variable["name"]] = base64.b64decode(data[reference["key"]]).decode()
+            elif variable["valueFrom"].get("fieldRef", {}).get("fieldPath") == "metadata.name":
+                found[variable["name"]] = "hookgate-0"
+        if name in ("collector", "console"):
+            section = {"collector": "COLLECT", "console": "CONSOLE"}[name]
+            found |= {
+                f"HOOKGATE__{section}__HOST": "127.0.0.1",
+                f"HOOKGATE__{section}__PORT": str(self.port),
+                "HOOKGATE__ADMIN__HOST": "127.0.0.1",
+                "HOOKGATE__ADMIN__PORT": str(self.admin_port),
+            }
         if name == "hookgate":
             found |= {
                 "HOOKGATE__SERVER__HOST": "127.0.0.1",
@@ -188,7 +208,7 @@ class Pod:
 def _lay_secret(target: Path) -> None:
     """A Secret of the user's, with everything in it that the chart's defaults ask for."""
     authority = trustme.CA()
-    made = authority.issue_cert("hookgate.agents.svc")
+    made = authority.issue_cert("hookgate.agents.svc", "127.0.0.1")
     pem = authority.cert_pem.bytes()
     files = {
         "ca.crt": pem,

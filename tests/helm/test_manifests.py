@@ -14,7 +14,7 @@ from tests.helm.kinds import VERSIONS, Kinds, UnknownKindError
 from tests.helm.values import CHART
 
 
-@pytest.mark.parametrize("name", ["default", "hardened", "monitoring", "sidecar"])
+@pytest.mark.parametrize("name", ["default", "hardened", "monitoring", "sidecar", "collector"])
 def test_helm_finds_nothing_to_complain_of(chart: Chart, name: str) -> None:
     done = chart.helm("lint", "--strict", CHART, "--values", CHART / "ci" / f"{name}-values.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -88,6 +88,7 @@ def test_the_links_in_the_chart_are_in_git_and_stay_inside_the_repository() -> N
         "policies",
         "cerbos",
         "rules.yaml",
+        "fleet-rules.yaml",
         "dashboard.json",
         "managed-settings.json",
     }

@@ -7,7 +7,7 @@ import yaml
 
 from hookgate.config import parse
 from tests.docs.tables import ROOT
-from tests.helm.chart import CI, Chart, Manifest, containers
+from tests.helm.chart import CI, Chart, Manifest, Rendered, containers
 from tests.helm.values import CHART
 
 
@@ -25,43 +25,57 @@ def test_services_policies_and_monitors_pick_the_pods_and_ports_that_are_there(c
     seen = set()
     for name in CI:
         rendered = chart.rendered(name)
-        if not (rendered.all("StatefulSet") or rendered.all("Deployment")):
-            continue
-        labels = rendered.workload()["spec"]["template"]["metadata"]["labels"]
-        pod = rendered.gateway()
-        numbers = {
-            port["name"]: port["containerPort"] for one in containers(pod).values() for port in one.get("ports", [])
-        }
-        ports = set(numbers)
-        main = {port["name"] for one in pod["containers"] for port in one.get("ports", [])}
-        # Not everything finds the named ports of native sidecars: those are told by number.
-        reached = main | {numbers[name] for name in ports - main}
-        services = rendered.all("Service")
-        for service in services:
-            assert matches(service["spec"]["selector"], labels)
-            assert {port["targetPort"] for port in service["spec"]["ports"]} <= reached
-        for kind in ("PodDisruptionBudget", "NetworkPolicy"):
-            for one in rendered.all(kind):
-                selector = one["spec"].get("selector") or one["spec"]["podSelector"]
-                assert matches(selector["matchLabels"], labels)
-                seen.add(kind)
-        for policy in rendered.all("NetworkPolicy"):
-            assert {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]} == reached
-        for monitor in rendered.all("ServiceMonitor"):
-            (found,) = [
-                one
-                for one in services
-                if matches(monitor["spec"]["selector"]["matchLabels"], one["metadata"]["labels"])
-            ]
-            assert {one["port"] for one in monitor["spec"]["endpoints"]} == {
-                port["name"] for port in found["spec"]["ports"]
-            }
-            seen.add("ServiceMonitor")
-        for monitor in rendered.all("PodMonitor"):
-            assert matches(monitor["spec"]["selector"]["matchLabels"], labels)
-            assert {one["port"] for one in monitor["spec"]["podMetricsEndpoints"]} == ports - {"hooks"}
-            seen.add("PodMonitor")
-    assert seen == {"PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor", "PodMonitor"}
+        for workload in rendered.workloads():
+            seen |= {(workload["metadata"]["name"], kind) for kind in _picking(rendered, workload)}
+        for one in (*rendered.all("Service"), *rendered.all("NetworkPolicy"), *rendered.all("PodDisruptionBudget")):
+            picked = [each for each in rendered.workloads() if matches(_selector(one), _labels(each))]
+            assert len(picked) == 1, one["metadata"]["name"]
+    assert seen == {
+        (workload, kind)
+        for workload in ("hookgate", "hookgate-collector")
+        for kind in ("PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor", "PodMonitor")
+    } | {("hookgate-console", "NetworkPolicy")}
+
+
+def _labels(workload: Manifest) -> dict[str, str]:
+    labels: dict[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    return labels
+
+
+def _selector(one: Manifest) -> dict[str, str]:
+    if one["kind"] == "Service":
+        plain: dict[str, str] = one["spec"]["selector"]
+        return plain
+    labels: dict[str, str] = (one["spec"].get("selector") or one["spec"]["podSelector"])["matchLabels"]
+    return labels
+
+
+def _picking(rendered: Rendered, workload: Manifest) -> set[str]:
+    """Gives the kinds that pick a workload's pods, once their ports were compared with those that are there."""
+    labels, pod = _labels(workload), workload["spec"]["template"]["spec"]
+    numbers = {port["name"]: port["containerPort"] for one in containers(pod).values() for port in one.get("ports", [])}
+    ports = set(numbers)
+    main = {port["name"] for one in pod["containers"] for port in one.get("ports", [])}
+    # Not everything finds the named ports of native sidecars: those are told by number.
+    reached = main | {numbers[name] for name in ports - main}
+    services = [one for one in rendered.all("Service") if matches(_selector(one), labels)]
+    assert services
+    for service in services:
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= reached
+    found = {one["kind"] for one in rendered.all("PodDisruptionBudget") if matches(_selector(one), labels)}
+    for policy in [one for one in rendered.all("NetworkPolicy") if matches(_selector(one), labels)]:
+        assert {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]} == reached
+        found.add("NetworkPolicy")
+    for monitor in rendered.all("ServiceMonitor"):
+        for one in services:
+            if matches(_selector(monitor), one["metadata"]["labels"]):
+                named = {port["name"] for port in one["spec"]["ports"]}
+                assert {each["port"] for each in monitor["spec"]["endpoints"]} == named
+                found.add("ServiceMonitor")
+    for monitor in [one for one in rendered.all("PodMonitor") if matches(_selector(one), labels)]:
+        assert {one["port"] for one in monitor["spec"]["podMetricsEndpoints"]} == ports - {"hooks", "records"}
+        found.add("PodMonitor")
+    return found
 
 
 def test_hooks_and_metrics_have_different_services(chart: Chart) -> None:
@@ -169,6 +183,14 @@ def test_rules_and_dashboard_are_those_of_deploy(chart: Chart) -> None:
     assert dashboard["data"]["hookgate.json"] == (ROOT / "deploy" / "grafana" / "hookgate.json").read_text()
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert dashboard["metadata"]["annotations"] == {"grafana_folder": "Agents"}
+    fleet = yaml.safe_load((ROOT / "deploy" / "prometheus" / "fleet-rules.yaml").read_text())
+    collecting = chart.rendered(file("collector"))
+    # Where nothing decides, nobody waits for decisions.
+    assert [one["spec"] for one in collecting.all("PrometheusRule")] == [fleet]
+    assert [one["spec"] for one in chart.rendered(file("fleet")).all("PrometheusRule")] in (
+        [rules, fleet],
+        [fleet, rules],
+    )
 
 
 def test_scrapes_have_the_names_of_jobs_that_the_rules_go_by(chart: Chart) -> None:

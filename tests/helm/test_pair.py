@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from hookgate.collect.server import exposed
 from hookgate.config import ConfigError, load
+from hookgate.config.collect import collect_parts
+from hookgate.config.shippers import PostgresShipper
 from tests.helm.chart import CI, Chart, Rendered, containers
 from tests.helm.pod import Pod
 from tests.helm.values import CHART
@@ -142,17 +145,26 @@ def test_the_configurations_of_all_set_ups_can_be_used(chart: Chart, make: Calla
     for file in CI:
         rendered = chart.rendered(file)
         for spec in rendered.pods():
-            if "hookgate" not in containers(spec):
+            (name,) = {"hookgate", "collector", "console", "smoke"} & set(containers(spec))
+            if name == "smoke":
                 continue
             pod = make(rendered, spec)
-            variables = {"HOOKGATE_STORE_URL": "postgresql://u:p@127.0.0.1/x", "SPLUNK_TOKEN": "token"}
+            stores = dict.fromkeys(("HOOKGATE_STORE", "HOOKGATE_STORE_URL"), "postgresql://u:p@127.0.0.1/x")
+            variables = {**stores, **dict.fromkeys(("SPLUNK_TOKEN", "KAFKA_PASSWORD", "OIDC_SECRET"), "theirs")}
             (pod.inside("/etc/hookgate/client-ca") / "people.crl").parent.mkdir(parents=True, exist_ok=True)
             (pod.inside("/etc/hookgate/client-ca") / "people.crl").touch()
             try:
-                settings = load(pod.inside("/etc/hookgate/config") / "hookgate.yaml", variables)
+                kind = {"hookgate": "hookgate", "collector": "collect", "console": "console"}[name]
+                path = pod.inside("/etc/hookgate/config") / f"{kind}.yaml"
+                settings = load(path, variables, needs_pdp=name != "collector")
             except ConfigError as error:
                 pytest.fail(f"{file.name}: {error}")
-            assert settings.audit.directory.startswith(str(pod.root))
+            assert settings.audit.directory.startswith(str(pod.root) if name == "hookgate" else "/tmp/")
+            if name == "collector":
+                store, forwards = collect_parts(settings.audit)
+                assert isinstance(store, PostgresShipper)
+                assert len(forwards) == len(settings.audit.shippers) - 1
+                assert not exposed(settings.collect)
 
 
 def test_a_swapped_config_map_is_taken_while_the_pdp_runs(

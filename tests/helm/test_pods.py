@@ -79,7 +79,7 @@ def test_what_is_mounted_is_there_and_what_is_there_is_mounted(rendered: Rendere
         for one in each["spec"].get("volumeClaimTemplates", [])
     }
     for pod in rendered.pods():
-        volumes = {one["name"] for one in pod.get("volumes", [])} | (claims if "serviceAccountName" in pod else set())
+        volumes = {one["name"] for one in pod.get("volumes", [])} | (claims if "hookgate" in containers(pod) else set())
         mounted = {mount["name"] for one in containers(pod).values() for mount in one.get("volumeMounts", [])}
         assert mounted == volumes
         for one in containers(pod).values():
@@ -103,6 +103,13 @@ def test_config_maps_and_secrets_that_are_mounted_are_made_or_named(rendered: Re
         "hooks-tls",
         "tokens",
         "users",
+        "codes",
+        "collector-ca",
+        "collector-tls",
+        "hookgate-collector-tls",
+        "inventory",
+        "laptops-ca",
+        "pages-tls",
     }
     for pod in rendered.pods():
         for volume in pod.get("volumes", []):
@@ -215,6 +222,52 @@ def test_the_shipping_process_is_one_of_two_and_never_both(chart: Chart) -> None
     default = chart.rendered(file("default"))
     assert "supervise" not in default.settings()["audit"]
     assert "hookgate-ship" not in containers(default.gateway())
+
+
+def test_collectors_share_nothing_but_the_store_and_end_when_all_is_answered(chart: Chart) -> None:
+    rendered = chart.rendered(file("collector"))
+    pod, settings = rendered.collector(), rendered.settings("hookgate-collector-config")
+    assert [one for one in pod["volumes"] if not {"configMap", "secret"} & set(one)] == [
+        {"name": "tmp", "emptyDir": {}}
+    ]
+    (one,) = pod["containers"]
+    assert one["command"][:2] == ["hookgate", "collect"]
+    assert one["lifecycle"]["preStop"]["sleep"]["seconds"] + 10 < pod["terminationGracePeriodSeconds"]
+    ports = {port["name"]: port["containerPort"] for port in one["ports"]}
+    assert ports == {"records": settings["collect"]["port"], "admin": settings["admin"]["port"]}
+    probes = {kind: one[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")}
+    assert probes == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+    assert len(pod["topologySpreadConstraints"]) == 2
+    assert (
+        rendered.one("HorizontalPodAutoscaler", "hookgate-collector")["spec"]["scaleTargetRef"]["name"]
+        == "hookgate-collector"
+    )
+    for each in (pod, rendered.console()):
+        mounts = [mount["mountPath"] for mount in each["containers"][0]["volumeMounts"]]
+        name = "hookgate-collector-config" if each is pod else "hookgate-console-config"
+        for path in _paths(rendered.settings(name)):
+            assert any(path.startswith(f"{mount}/") for mount in mounts), path
+    # Both know which machines there should be.
+    assert rendered.settings("hookgate-console-config")["console"]["expected"] == settings["collect"]["expected"]
+    # The pages need no more than to read.
+    stores = [each["containers"][0]["env"][0] for each in (pod, rendered.console())]
+    assert [store["name"] for store in stores] == ["HOOKGATE_STORE"] * 2
+    assert [store["valueFrom"]["secretKeyRef"]["name"] for store in stores] == ["fleet-store", "fleet-reader"]
+
+
+def test_a_collector_alone_brings_nothing_that_decides(chart: Chart) -> None:
+    rendered = chart.rendered(file("collector"))
+    assert {one["metadata"]["name"] for one in rendered.workloads()} == {"hookgate-collector", "hookgate-console"}
+    assert rendered.all("Secret") == []
+    assert [one["metadata"]["name"] for one in rendered.tests] == ["hookgate-collector-test"]
+    assert {one["metadata"]["name"] for one in rendered.all("ConfigMap")} == {
+        "hookgate-collector-config",
+        "hookgate-console-config",
+    }
+    assert "Hook URL" not in rendered.notes
+    # And without one, nothing of it is there.
+    default = chart.rendered(file("default"))
+    assert [one for one in default.objects if "collector" in str(one["metadata"])] == []
 
 
 def test_each_replica_has_a_volume_that_stays(chart: Chart) -> None:

@@ -8,6 +8,17 @@ from tests.helm.chart import Chart, RefusedError
 
 EXTERNAL = {"pdp.external.address": "dns:///cerbos:3593"}
 HTTP = {"type": "http", "url": "https://collector.example.com/"}
+ENROLLED = {"enroll.url": "https://collector.example.com:3596", "enroll.codesSecret": "codes"}
+COLLECTOR: dict[str, Any] = {
+    "collector.enabled": True,
+    "collector.store.existingSecret": "store",
+    "collector.tls.existingSecret": "tls",
+}
+CONSOLE: dict[str, Any] = {
+    "collector.console.enabled": True,
+    "collector.console.tlsSecret": "pages",
+    "collector.console.config": {"console": {"tokens": "/etc/tokens/tokens.json"}},
+}
 STORE = {"store.type": "postgres", "store.postgres.existingSecret": "store"}
 
 
@@ -17,7 +28,63 @@ STORE = {"store.type": "postgres", "store.postgres.existingSecret": "store"}
         ({"kind": "Deployment"}, "kind: Deployment without a volume for the journal"),
         ({"persistence.enabled": False}, "Name a sink outside of it"),
         ({"kind": "Deployment", "shippers": [{"type": "stdout"}]}, "store.type: postgres, or shippers with otlp"),
-        ({"kind": "None"}, "without sidecar.enabled makes nothing"),
+        ({"kind": "None"}, "without sidecar.enabled or collector.enabled makes nothing"),
+        ({**ENROLLED, "persistence.enabled": False}, "a code enrols one journal"),
+        ({**STORE, **ENROLLED, "kind": "None", "sidecar.enabled": True}, "take kind: StatefulSet with persistence"),
+        ({"enroll.url": "https://collector.example.com:3596"}, "needs enroll.codesSecret"),
+        ({**COLLECTOR, "collector.store.existingSecret": ""}, "needs collector.store.existingSecret"),
+        ({**COLLECTOR, "collector.tls.existingSecret": ""}, "tokens would go over the network in the clear"),
+        (
+            {**COLLECTOR, "collector.tls.existingSecret": "", "collector.tls.certManager.enabled": True},
+            "needs collector.tls.certManager.issuerRef.name",
+        ),
+        (
+            {
+                **COLLECTOR,
+                "collector.tls.certManager.enabled": True,
+                "collector.tls.certManager.issuerRef.name": "x",
+            },
+            "one certificate, please",
+        ),
+        ({**COLLECTOR, "collector.certificates": "cn"}, "the authorities of machines' certificates"),
+        ({**COLLECTOR, "collector.tls.clientRequired": True}, "need collector.tls.clientCa.existingSecret"),
+        (
+            {
+                **COLLECTOR,
+                "collector.tls.existingSecret": "",
+                "collector.plaintext": True,
+                "collector.tls.clientCa.existingSecret": "x",
+            },
+            "needs a certificate of the collector",
+        ),
+        ({**COLLECTOR, "collector.forward": [{"type": "file", "path": "/x"}]}, "file: a replica keeps nothing"),
+        (
+            {**COLLECTOR, "collector.forward": [{**HTTP, "headers": {"Authorization": "Bearer abc"}}]},
+            "collector.config.audit.shippers[1].headers.Authorization: a secret as it is",
+        ),
+        ({**COLLECTOR, "collector.config": {"admin": {"enabled": False}}}, "collector.config.admin.enabled: false"),
+        ({**COLLECTOR, "collector.networkPolicy.egress.enabled": True}, "the store is outside of the pod"),
+        ({**COLLECTOR, "collector.console.enabled": True}, "nothing says who may look"),
+        (
+            {
+                **COLLECTOR,
+                "collector.console.enabled": True,
+                "collector.console.config": {"console": {"tokens": "/t/x"}},
+            },
+            "set collector.console.tlsSecret",
+        ),
+        (
+            {**COLLECTOR, **CONSOLE, "collector.store.schema": "fleet"},
+            "name a Secret with such a URL in collector.console.storeSecret",
+        ),
+        (
+            {
+                **COLLECTOR,
+                **CONSOLE,
+                "collector.console.config": {"console": {"oidc": {"issuer": "https://a", "client_secret": "b"}}},
+            },
+            "collector.console.config.console.oidc.client_secret: a secret as it is",
+        ),
         ({"sidecar.enabled": True}, "a sidecar's journal ends with its pod"),
         ({"store.type": "postgres"}, "needs store.postgres.existingSecret"),
         ({"tls.certManager.enabled": True}, "needs tls.certManager.issuerRef.name"),
@@ -87,12 +154,18 @@ def test_it_is_refused(chart: Chart, changes: dict[str, Any], words: str) -> Non
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("sink", ["otlp", "kafka", "http"])
+@pytest.mark.parametrize("sink", ["otlp", "kafka", "http", "collector"])
 def test_a_deployment_is_rendered_with_a_sink_outside_of_the_pod(chart: Chart, sink: str) -> None:
     made = {
         "otlp": {"type": "otlp", "url": "https://collector.example.com/v1/logs"},
         "kafka": {"type": "kafka", "brokers": ["kafka:9092"], "topic": "hookgate", "tls": True},
         "http": {"type": "http", "url": "https://collector.example.com/"},
+        "collector": {
+            "type": "collector",
+            "url": "https://c.example.com:3596",
+            "certificate": "/csi/a",
+            "key": "/csi/b",
+        },
     }[sink]
     assert chart.rendered(changes={"kind": "Deployment", "shippers": [made]}).workload()["kind"] == "Deployment"
     # As it also is where a file of settings names the sinks.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.policies import rule, write
 from tests.integration.stand_in import StandInPdp
 from tests.support.service import ServiceProcess, merged
 
@@ -50,6 +51,14 @@ def stand_in(stand_in_server: StandInPdp) -> StandInPdp:
     """A gRPC server in the PDP's place that allows everything until the test tells it else."""
     stand_in_server.forget()
     return stand_in_server
+
+
+@pytest.fixture(scope="session")
+def allowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy that allows every tool: a PDP reads it at once, where those that ship take two seconds of processor time."""
+    directory = tmp_path_factory.mktemp("allowing")
+    write(directory, "PreToolUse", rule("ALLOW"))
+    return directory
 
 
 @pytest.fixture(scope="module")

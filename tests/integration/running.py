@@ -66,7 +66,7 @@ class Running:
         with self.process.stdout as stream:
             self.lines.extend(line.rstrip("\n") for line in stream)
 
-    def until_said(self, text: str, *, times: int = 1, seconds: float = 20) -> list[str]:
+    def until_said(self, text: str, *, times: int = 1, seconds: float = 60) -> list[str]:
         """Waits for so many lines that hold the text; gives them."""
         until(
             lambda: len(self._with(text)) >= times or self.process.poll() is not None,
@@ -90,7 +90,7 @@ class Running:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            code = self.process.wait(15)
+            code = self.process.wait(60)
         finally:
             if self.process.poll() is None:
                 self.process.kill()

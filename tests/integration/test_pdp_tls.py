@@ -8,7 +8,6 @@ import grpc
 import pytest
 import trustme
 
-from tests.conftest import ROOT
 from tests.integration.conftest import Serving
 from tests.integration.deciding import Decided, decide
 from tests.integration.faults import DEADLINE_SECONDS
@@ -45,10 +44,10 @@ class TestTls:
 
     @pytest.fixture(scope="class", name="tls_pdp")
     @staticmethod
-    def pdp_with_tls(cerbos: Path, certificates: Certificates) -> Iterator[Pdp]:
+    def pdp_with_tls(cerbos: Path, allowing: Path, certificates: Certificates) -> Iterator[Pdp]:
         certificate, key = certificates.issue("localhost")
         tls = {"cert": str(certificate), "key": str(key)}
-        pdp = Pdp(ROOT / "policies", listen=f"127.0.0.1:{free_port()}", tls=tls).start()
+        pdp = Pdp(allowing, listen=f"127.0.0.1:{free_port()}", tls=tls).start()
         yield pdp
         pdp.stop()
 
@@ -82,9 +81,13 @@ class TestTls:
         assert (found.permission, found.record["error"]) == ("deny", "pdp_unavailable")
 
     def test_to_a_pdp_that_speaks_plaintext_is_unavailable(
-        self, decided_with: Callable[..., Decided], make_pdp: Callable[..., Pdp], certificates: Certificates
+        self,
+        decided_with: Callable[..., Decided],
+        make_pdp: Callable[..., Pdp],
+        allowing: Path,
+        certificates: Certificates,
     ) -> None:
-        plain = make_pdp(ROOT / "policies", listen=f"127.0.0.1:{free_port()}")
+        plain = make_pdp(allowing, listen=f"127.0.0.1:{free_port()}")
         found = decided_with(plain, enabled=True, ca=str(certificates.ca), server_name="localhost")
         assert (found.permission, found.record["error"]) == ("deny", "pdp_unavailable")
 

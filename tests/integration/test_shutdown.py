@@ -102,9 +102,9 @@ class TestStopping:
         assert last_record(service)["detail"] == {"unanswered": 0}
 
     def test_denies_what_a_hanging_pdp_leaves_open(
-        self, connect: Connect, make_service: Serving, make_pdp: Callable[..., Pdp]
+        self, connect: Connect, make_service: Serving, make_pdp: Callable[..., Pdp], allowing: Path
     ) -> None:
-        pdp = make_pdp(ROOT / "policies")
+        pdp = make_pdp(allowing)
         service = make_service(pdp.address, {"decision": {"deadline_seconds": 1}})
         pdp.freeze()
         connections = [connect(service) for _ in range(5)]

@@ -6,6 +6,7 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from hookgate.audit.shipping.shipment import Shipment, SinkError, SinkRefusedErr
 from hookgate.audit.sinks.kafka import MESSAGE_BYTES, KafkaSink
 from hookgate.config.shippers import KafkaShipper
 from tests.support import kafka
+from tests.support.chains import Machine
+from tests.support.collecting import CollectProcess, send
 from tests.support.couriers import delivered
 from tests.support.shipments import INSTANCE, batch, decision, service, shipments
 from tests.support.wait import free_port, until
@@ -229,3 +232,23 @@ async def test_it_ends_in_time_while_the_broker_is_frozen_and_leaves_nothing_run
         broker.thaw()
     left = asyncio.all_tasks() - before
     assert not left or not (await asyncio.wait(left, timeout=5))[1]
+
+
+async def test_a_fleets_collector_forwards_what_comes_to_it(broker: kafka.Kafka, topic: str, tmp_path: Path) -> None:
+    forward = [{"type": "kafka", "brokers": [broker.address], "topic": topic}]
+    collector, machine = CollectProcess(tmp_path, forward=forward).start(), Machine()
+    try:
+        token = await asyncio.to_thread(collector.enrolled, machine, "alex")
+        machine.decide(30)
+        machine.sign()
+        assert send(collector.url, token, machine.lines)[0] == 200
+        wanted = expected(machine.shipments)
+        found: list[str] = []
+        async with asyncio.timeout(30):
+            while not set(wanted) <= set(found):
+                found = await ids(broker, topic)
+        assert [one for one in found if one in set(wanted)] == wanted
+        keys = {message.key for message in await messages(broker, topic)}
+        assert {one.record["session_id"].encode() for one in machine.shipments if "session_id" in one.record} <= keys
+    finally:
+        collector.kill()

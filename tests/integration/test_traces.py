@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.conftest import ROOT, payload
+from tests.conftest import payload
 from tests.integration.conftest import Serving
 from tests.integration.running import run
 from tests.integration.stand_in import DENY, StandInPdp, says
@@ -164,7 +164,7 @@ class TestTrace:
 
 
 class TestRealPdp:
-    def test_adds_its_own_spans_to_the_trace(self, cerbos: Path, collector: Collector) -> None:
+    def test_adds_its_own_spans_to_the_trace(self, cerbos: Path, allowing: Path, collector: Collector) -> None:
         variables = {
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.url("/v1/traces"),
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
@@ -173,7 +173,7 @@ class TestRealPdp:
             "OTEL_TRACES_SAMPLER_ARG": "0",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
         }
-        pdp = Pdp(ROOT / "policies", variables=variables).start()
+        pdp = Pdp(allowing, variables=variables).start()
         service = ServiceProcess(pdp.address, {"traces": {"url": collector.url("/v1/traces")}})
         try:
             asking = trace(collector, ask(service.start()))["pdp"]

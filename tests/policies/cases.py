@@ -93,7 +93,8 @@ def _said() -> dict[tuple[str, str], Any]:
                     told = text.replace("V.reason", json.dumps(reason))
                     found[policy["resource"], f"{rule['name']} {name}"] = json.loads(told)
             elif "C." in text:
-                told = re.sub(r"C\.(\w+)", lambda match: json.dumps(reasons[match[1]]), text)
+                known = {**reasons, **policy.get("constants", {}).get("local", {})}
+                told = re.sub(r"C\.(\w+)", lambda match, known=known: json.dumps(known[match[1]]), text)  # type: ignore[misc]
                 found[policy["resource"], rule["name"]] = json.loads(told)
     return found
 

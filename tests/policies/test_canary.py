@@ -25,7 +25,10 @@ def ask(pdp: RunningPdp, action: str) -> tuple[Effect, list[object]]:
 @pytest.mark.parametrize("evaluation", ["strict", "lenient"])
 def test_the_canary_has_its_known_answers(shipped: RunningPdp, shipped_lenient: RunningPdp, evaluation: str) -> None:
     pdp = shipped if evaluation == "strict" else shipped_lenient
-    denying = {"hookSpecificOutput": {"permissionDecision": "deny", "permissionDecisionReason": "canary"}}
+    denying = {
+        "hookSpecificOutput": {"permissionDecision": "deny", "permissionDecisionReason": "canary"},
+        "revision": "",
+    }
     assert ask(pdp, "allow") == (Effect.ALLOW, [])
     assert ask(pdp, "deny") == (Effect.DENY, [])
     assert ask(pdp, "output") == (Effect.ALLOW, [denying])

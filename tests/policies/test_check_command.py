@@ -1,6 +1,7 @@
 """`hookgate policies check`, with the real compiler and the real PDP."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ def report(*arguments: str | Path) -> dict[str, Any]:
 def test_the_shipped_policies_are_fine(shipped_directory: Path) -> None:
     result = run(shipped_directory, "--fail-on-warnings")
     assert result.exit_code == 0, result.output
-    assert "no warnings" in result.output
+    # Cerbos's own compiler has run their tests.
+    assert re.search(r": compiles; \d{3,} tests executed \[\d+ OK\]; no warnings$", result.output, re.MULTILINE)
     assert "the same answers" in result.output
 
 
@@ -141,8 +143,9 @@ def test_control_characters_of_a_policy_do_not_reach_the_terminal(biting: Path) 
 
 
 def test_policies_of_other_applications_beside_ours_disturb_nothing(biting: Path, shipped_directory: Path) -> None:
-    # Cerbos takes schemas at the root only.
-    shutil.copytree(shipped_directory, biting / "ours", ignore=shutil.ignore_patterns("_schemas", "tests"))
+    # Cerbos takes schemas at the root only. The largest of ours takes most of the time, and adds nothing here.
+    ignored = shutil.ignore_patterns("_schemas", "tests", "pre_tool_use.yaml")
+    shutil.copytree(shipped_directory, biting / "ours", ignore=ignored)
     (biting / "policy.yaml").write_text(BITING.replace("PreToolUse", "album"))
     result = run(biting)
     assert result.exit_code == 0, result.output

@@ -122,6 +122,12 @@ class PostgresServer:
             raise AssertionError(f"PostgreSQL ended: {(self.directory / 'log').read_text(errors='replace')[-2000:]}")
         return _answers(self.url())
 
+    @property
+    def pids(self) -> list[int]:
+        """The ids of its processes."""
+        assert self._process is not None
+        return [self._process.pid, *self._children()]
+
     def _children(self) -> list[int]:
         assert self._process is not None
         listed = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")

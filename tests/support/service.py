@@ -94,7 +94,7 @@ class ServiceProcess:
                 pass_fds=passed,
                 cwd=self.directory,
             )
-        until(self.is_ready if ready else self.is_alive, seconds=20, what="Hookgate to be ready")
+        until(self.is_ready if ready else self.is_alive, seconds=60, what="Hookgate to be ready")
         return self
 
     def _running(self) -> None:
@@ -172,7 +172,7 @@ class ServiceProcess:
         if self.process.poll() is None:
             self.process.send_signal(number)
             try:
-                self.process.wait(15)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -1,6 +1,7 @@
 """`hookgate audit`: what a person is told of a journal, and with which exit code."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from typer.testing import CliRunner
 
 from hookgate.audit.ledger import Options
+from hookgate.audit.lock import lock
 from hookgate.audit.record import Record
+from hookgate.audit.signing import SigningKey
 from hookgate.audit.tail import Tail
 from hookgate.commands import app
 from tests.conftest import ROOT
@@ -39,6 +43,38 @@ def journal(made: Path, tmp_path: Path) -> Path:
     """A copy of it."""
     shutil.copytree(made, tmp_path / "audit")
     return tmp_path / "audit"
+
+
+class TestRotateKey:
+    def test_the_key_before_announces_the_one_that_signs_from_here_on(self, journal: Path, tmp_path: Path) -> None:
+        before = told("key", journal)[1]
+        code, text = told("rotate-key", journal)
+        assert code == INTACT, text
+        following = told("key", journal)[1].splitlines()[0].removeprefix("key id: ")
+        assert f"has announced {following}, which signs from here on" in text
+        assert following not in before
+        own = tmp_path / "own.pem"
+        own.write_bytes(SigningKey(Ed25519PrivateKey.generate()).pem())
+        assert told("rotate-key", journal, "--key", own)[0] == INTACT
+        assert (journal / "signing.key").read_bytes() == own.read_bytes()
+        code, text = told("verify", journal)
+        assert (code, text.count("key_changed")) == (INTACT, 2)
+        assert "is the journal's already" in told("rotate-key", journal, "--key", own)[1]
+        assert told("verify", journal)[0] == INTACT
+
+    def test_what_keeps_it_from_rotating_is_told(self, journal: Path, tmp_path: Path) -> None:
+        assert "no journal there" in told("rotate-key", tmp_path)[1]
+        (tmp_path / "own.pem").write_text("nonsense")
+        assert "own.pem is no Ed25519 key" in told("rotate-key", journal, "--key", tmp_path / "own.pem")[1]
+        held = lock(journal)
+        try:
+            assert "has not taken up" in told("rotate-key", journal, "--wait", "1")[1]
+        finally:
+            os.close(held)
+        # The one that waits may be the only copy of a key that signs already: it gives way to no other.
+        assert "waits for its turn already" in told("rotate-key", journal, "--key", tmp_path / "own.pem")[1]
+        assert told("rotate-key", journal)[0] == INTACT
+        assert told("verify", journal)[0] == INTACT
 
 
 class TestVerify:

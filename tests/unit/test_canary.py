@@ -75,6 +75,20 @@ async def test_a_wrong_answer_takes_the_trust_away_and_names_the_fault(
     assert not canary.trusted
 
 
+async def test_the_version_of_the_policies_is_what_the_canarys_policy_says_also_while_the_pdp_is_away() -> None:
+    value = {"hookSpecificOutput": {}, "revision": "3f2c\x1b[1m" + "x" * 200}
+    told = Told(output=Decision(Effect.ALLOW, "canary", outputs=(Output("canary#output", value),)))
+    canary, findings = await found(told)
+    assert findings.policies.startswith("3f2c")
+    assert "\x1b" not in findings.policies
+    assert len(findings.policies) <= 80
+    told.answers["allow"] = UNAVAILABLE
+    assert (await canary.round()).policies == findings.policies
+    told.answers["allow"] = ALLOW
+    told.answers["output"] = Decision(Effect.ALLOW, outputs=(Output("o", {"hookSpecificOutput": {}, "revision": 7}),))
+    assert (await canary.round()).policies == ""
+
+
 async def test_all_faults_of_a_round_are_named() -> None:
     _, findings = await found(Told(allow=DENY, deny=ALLOW, output=ALLOW))
     assert len(findings.faults) == 3

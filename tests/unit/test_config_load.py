@@ -170,6 +170,13 @@ def test_a_variable_that_is_not_set_and_has_no_default_is_a_fault_in_its_place(t
     assert any(fault.startswith("on_error_events[1]: ${B} is not set") for fault in found)
 
 
+def test_of_a_variable_that_is_not_set_nothing_else_is_told(tmp_path: Path) -> None:
+    file = written(tmp_path, 'pdp: {address: "unix:/x"}\ndecision: {deadline_seconds: "${A}", slots: x}\n')
+    found = refused(file)
+    assert [fault.partition(":")[0] for fault in found] == ["decision.deadline_seconds", "decision.slots"]
+    assert "is not set" in found[0]
+
+
 def test_what_a_variable_holds_is_not_expanded_again() -> None:
     tree = {"pdp": {"address": "unix:/x"}, "identity": {"default_user": "${A}"}}
     assert parse(tree, {"A": "${B}", "B": "b"}).identity.default_user == "${B}"

@@ -142,6 +142,7 @@ class TestSettings:
     def test_files_must_be_there_and_a_store_named(self) -> None:
         assert "no such file" in self.faults(tokens="/nowhere/tokens.json")
         assert "no such directory" in self.faults(policies="/nowhere")
+        assert "no such file" in self.faults(expected="/nowhere")
         assert "no store to look into" in self.faults(audit={"shippers": [{"type": "stdout"}]})
         assert "another listener" in self.faults(port=9464)
         assert "console.allowed_hosts[0]" in self.faults(allowed_hosts=["https://x"])

@@ -90,6 +90,25 @@ def test_secrets_that_everybody_can_read_and_open_directories_of_sockets_are_tol
     assert not any(one.refused for one in found(place, pdp={"address": f"unix:{place}/run/pdp.sock"}))
 
 
+def test_what_shippers_and_traces_go_by_is_looked_at(place: Path) -> None:
+    for name, mode in (("ca.pem", 0o666), ("collector.token", 0o644), ("traces.pem", 0o666)):
+        (place / name).write_text("x")
+        (place / name).chmod(mode)
+    shipper = {
+        "type": "collector",
+        "url": "https://collector.example.com:3596",
+        "ca": str(place / "ca.pem"),
+        "token_file": str(place / "collector.token"),
+    }
+    traces = {"url": "https://traces.example.com/v1/traces", "ca": str(place / "traces.pem")}
+    shown = {one.line(): one.refused for one in found(place, audit={"shippers": [shipper]}, traces=traces)}
+    assert shown == {
+        f"traces.ca: {place}/traces.pem: everybody can write it": True,
+        f"audit.shippers[0].ca: {place}/ca.pem: everybody can write it": True,
+        f"audit.shippers[0].token_file: {place}/collector.token: everybody can read it": False,
+    }
+
+
 def test_root_and_a_user_that_runs_agents_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert [line.partition(":")[0] for line in own_user()] == ["runs as root"]

@@ -21,7 +21,11 @@ from hookgate.audit.gap import Entry, Gap
 from hookgate.audit.journal import Journal
 from hookgate.audit.ledger import Options
 from hookgate.audit.observer import Nobody
+from hookgate.audit.recovery import newest_checkpoint
+from hookgate.audit.rotation import NEXT_NAME, ask_for
+from hookgate.audit.signing import former_keys, signing_key
 from hookgate.audit.verify import verify
+from hookgate.commands.rotate import rotate_key
 from tests.support.journals import ids, lines, record, segments
 
 #: More than any pipe holds.
@@ -237,6 +241,71 @@ class TestRecovery:
         assert found.keys == (changed["previous_key_id"], changed["key_id"])
         assert [finding.kind.value for finding in found.findings] == ["new_key"]
         assert verify(home, trusted=found.keys).intact
+
+
+class TestRotation:
+    async def test_a_key_that_waits_is_announced_by_the_one_before_and_takes_its_place(
+        self, opened: Open, home: Path
+    ) -> None:
+        journal = await opened(checkpoint_seconds=0.02)
+        await journal.append(record("before"))
+        _, kept = newest_checkpoint(home)
+        first = signing_key(home).public
+        await asyncio.to_thread(rotate_key, home)
+        following = signing_key(home).public
+        await journal.append(record("after"))
+        await journal.close(timeout_seconds=5)
+        assert not (home / NEXT_NAME).exists()
+        assert [key.id for key in former_keys(home)] == [first.id]
+        found = verify(home, against=kept)
+        assert (found.intact, found.keys) == (True, (first.id, following.id))
+        assert [notice.kind.value for notice in found.notices] == ["new_chain", "key_changed"]
+        # Who trusts the first key trusts whom it has announced; who trusts another one trusts none of them.
+        assert verify(home, trusted=[first.id]).intact
+        assert not verify(home, trusted=["0" * 16]).intact
+
+    @pytest.mark.parametrize("fails", ["Segment.write", "flush", "put_in_place"])
+    async def test_wherever_a_rotation_is_cut_off_the_next_start_ends_it_or_has_it_still_to_do(
+        self, opened: Open, home: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+    ) -> None:
+        await (await opened()).close(timeout_seconds=5)
+        following = ask_for(home).public
+
+        def rotated(*, fault: str = "") -> str:
+            one = ledger.Ledger(home, Options(), Gap(), Nobody())
+            one.open()
+            with monkeypatch.context() as disk:
+                if fault:
+                    disk.setattr(f"hookgate.audit.ledger.{fault}", unwilling)
+                    with pytest.raises(OSError, match="No space"):
+                        one.rotate()
+                else:
+                    one.rotate()
+            one.close(5)
+            return signing_key(home).public.id
+
+        assert rotated(fault=fails) != following.id
+        assert rotated() == following.id
+        assert types(home).count("key_changed") == 1
+        assert verify(home).intact
+        await opened()
+        assert verify(home).intact
+
+    async def test_a_key_that_can_not_be_read_takes_no_turn_and_keeps_nothing_from_being_written(
+        self, opened: Open, home: Path
+    ) -> None:
+        put(home / NEXT_NAME, b"nonsense")
+        journal = await opened(checkpoint_seconds=0.0)
+        await journal.append(record("still written"))
+        await journal.close(timeout_seconds=5)
+        await (await opened()).close(timeout_seconds=5)
+        assert ids(home) == ["still written"]
+        assert (verify(home).intact, len(verify(home).keys)) == (True, 1)
+
+
+def unwilling(*arguments: object, **options: object) -> None:
+    """A disk that is full."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class TestOpening:

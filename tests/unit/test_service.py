@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 import structlog
 
-from hookgate.app import Service, StartError
+from hookgate.app.service import Service, StartError
 from hookgate.audit.lock import lock
 from hookgate.config.load import parse
 from hookgate.exchange import HookRequest, Reply

@@ -305,22 +305,27 @@ asyncio.run(main())
 def test_an_interrupt_ends_a_long_question(path: Path) -> None:
     asyncio.run(send(path, shipments([decision(number) for number in range(1, 200)])))
     program = """
-import sys
+import signal, sys
+# Where tests run in the background of a shell it would be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from hookgate.audit.store.opening import open_store
 database = open_store(sys.argv[1])._database
 print("asking", flush=True)
 database.rows("SELECT count(*) FROM decision a, decision b, decision c, decision d")
 """
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", program, str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "proxy")},
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    child.send_signal(2)
-    _, said = child.communicate(timeout=20)
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.send_signal(2)
+        try:
+            _, said = child.communicate(timeout=20)
+        finally:
+            child.kill()
     assert b"KeyboardInterrupt" in said
 
 

@@ -22,6 +22,7 @@ from hookgate.audit.finding import FindingKind as Kind
 from hookgate.audit.finding import Verification
 from hookgate.audit.ledger import Options
 from hookgate.audit.recovery import newest_checkpoint
+from hookgate.audit.rotation import announcement, changed_line
 from hookgate.audit.signing import SigningKey, signing_key
 from hookgate.audit.verify import verify
 from hookgate.ids import uuid7
@@ -322,6 +323,31 @@ class TestForgers:
         shutil.copytree(journal, tmp_path / "copy")
         (tmp_path / "copy" / "signing.pub").write_bytes(SigningKey(Ed25519PrivateKey.generate()).public.pem())
         assert kinds(verify(tmp_path / "copy")) == [Kind.WRONG_KEY]
+
+    @pytest.mark.parametrize("by", ["the key before", "itself", "another chain's", "nobody"])
+    def test_a_key_counts_only_where_the_one_before_has_announced_it_for_this_chain(
+        self, journal: Path, tmp_path: Path, by: str
+    ) -> None:
+        shutil.copytree(journal, tmp_path / "copy")
+        mine, key = newest(journal).detail.instance, SigningKey(Ed25519PrivateKey.generate())
+        before = signing_key(journal)
+        signer = {
+            "the key before": Signer(mine, before),
+            "itself": Signer(mine, key),
+            "another chain's": Signer(uuid7(), before),
+        }.get(by)
+        unsigned = changed_line(mine, before.public.id, key.public, "nonsense")
+        record = announcement(signer, key.public) if signer is not None else unsigned
+        last = segments(tmp_path / "copy")[-1]
+        end = taken_apart(last.read_bytes().splitlines(keepends=True)[-1])
+        assert end is not None
+        with last.open("ab") as segment:
+            line, link = linked(Link(end.seq, end.hash), record)
+            segment.write(line + linked(link, Signer(mine, key).checkpoint(link))[0])
+        (tmp_path / "copy" / "signing.pub").write_bytes(key.public.pem())
+        found = verify(tmp_path / "copy")
+        assert kinds(found) == ([] if by == "the key before" else [Kind.NEW_KEY])
+        assert found.keys[-1] == key.public.id
 
     def test_a_segment_with_another_name_is_found(self, journal: Path, tmp_path: Path) -> None:
         shutil.copytree(journal, tmp_path / "copy")

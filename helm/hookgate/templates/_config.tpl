@@ -61,6 +61,11 @@
 {{- else if eq $v.store.type "postgres" -}}
 {{- $shippers = append $shippers (dict "type" "postgres" "url" "${HOOKGATE_STORE_URL}" "schema" $v.store.postgres.schema "retention_days" $v.store.retentionDays) -}}
 {{- end -}}
+{{- if and $v.enroll.url (not .sidecar) -}}
+{{- $collector := dict "type" "collector" "url" $v.enroll.url "token_file" "/var/lib/hookgate/audit/collector.token" -}}
+{{- if $v.enroll.caSecret }}{{ $_ := set $collector "ca" "/etc/hookgate/collector-ca/ca.crt" }}{{ end -}}
+{{- $shippers = append $shippers $collector -}}
+{{- end -}}
 {{- $shippers = concat $shippers $v.shippers -}}
 {{- $audit := dict "directory" "/var/lib/hookgate/audit" "shippers" $shippers -}}
 {{- if and (not .sidecar) (include "hookgate.isSeveral" $root) }}{{ $_ := set $audit "detect_unasked" false }}{{ end -}}

@@ -43,6 +43,9 @@ seccompProfile:
 {{- if $v.tls.clientCa.existingSecret }}
 - {name: client-ca, mountPath: /etc/hookgate/client-ca, readOnly: true}
 {{- end }}
+{{- if and $v.enroll.url $v.enroll.caSecret }}
+- {name: collector-ca, mountPath: /etc/hookgate/collector-ca, readOnly: true}
+{{- end }}
 {{- end }}
 {{- range (include "hookgate.ownSecrets" .root | fromYamlArray) }}
 - {name: {{ .volume }}, mountPath: {{ .path }}, readOnly: true}
@@ -215,6 +218,42 @@ volumeMounts:
   {{- include "hookgate.mounts" . | nindent 2 }}
 {{- end -}}
 
+{{- define "hookgate.enrollContainer" -}}
+{{- $v := .root.Values -}}
+name: hookgate-enroll
+image: {{ include "hookgate.image" .root }}
+imagePullPolicy: {{ $v.image.pullPolicy }}
+# Beside the service, which decides and records whether or not there is a collector.
+restartPolicy: Always
+command:
+  - python3
+  - -I
+  - -c
+  - {{ .root.Files.Get "files/enroll.py" | toJson }}
+  - /etc/hookgate/codes
+  - /var/lib/hookgate/audit
+  - {{ $v.enroll.url }}
+  {{- if $v.enroll.caSecret }}
+  - --ca=/etc/hookgate/collector-ca/ca.crt
+  {{- end }}
+env:
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+resources:
+  {{- toYaml $v.enroll.resources | nindent 2 }}
+securityContext:
+  {{- include "hookgate.containerSecurity" (dict "root" .root "user" $v.security.hookgateUser) | nindent 2 }}
+volumeMounts:
+  - {name: hookgate-journal, mountPath: /var/lib/hookgate}
+  - {name: hookgate-tmp, mountPath: /tmp}
+  - {name: hookgate-codes, mountPath: /etc/hookgate/codes, readOnly: true}
+  {{- if $v.enroll.caSecret }}
+  - {name: collector-ca, mountPath: /etc/hookgate/collector-ca, readOnly: true}
+  {{- end }}
+{{- end -}}
+
 {{- define "hookgate.serveContainer" -}}
 {{- $v := .root.Values -}}
 name: hookgate
@@ -310,6 +349,15 @@ volumeMounts:
 {{- with $v.tls.clientCa.existingSecret }}
 - name: client-ca
   secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- if $v.enroll.url }}
+{{- with $v.enroll.caSecret }}
+- name: collector-ca
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+# Enrolled pods need no code any more, and decisions wait for none.
+- name: hookgate-codes
+  secret: {secretName: {{ $v.enroll.codesSecret }}, defaultMode: 0440, optional: true}
 {{- end }}
 {{- end }}
 {{- range (include "hookgate.ownSecrets" $root | fromYamlArray) }}

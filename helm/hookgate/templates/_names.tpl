@@ -13,9 +13,12 @@
 {{- end -}}
 
 {{- define "hookgate.selector" -}}
-app.kubernetes.io/name: {{ include "hookgate.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: gateway
+{{- include "hookgate.selectorOf" (dict "root" . "component" "gateway") -}}
+{{- end -}}
+{{- define "hookgate.selectorOf" -}}
+app.kubernetes.io/name: {{ include "hookgate.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
 {{- define "hookgate.labels" -}}
@@ -61,8 +64,9 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* "true" or nothing: is Cerbos in the pod, does the gateway keep its journal, are there several, is a ConfigMap reloaded. */}}
-{{- define "hookgate.hasPdp" -}}{{- if not .Values.pdp.external.address }}true{{ end -}}{{- end -}}
+{{/* "true" or nothing: is there a Hookgate that decides, is Cerbos in its pod, does the gateway keep its journal, are there several, is a ConfigMap reloaded. */}}
+{{- define "hookgate.decides" -}}{{- if or (include "hookgate.hasGateway" .) .Values.sidecar.enabled }}true{{ end -}}{{- end -}}
+{{- define "hookgate.hasPdp" -}}{{- if and (include "hookgate.decides" .) (not .Values.pdp.external.address) }}true{{ end -}}{{- end -}}
 {{- define "hookgate.hasGateway" -}}{{- if ne .Values.kind "None" }}true{{ end -}}{{- end -}}
 {{- define "hookgate.hasVolume" -}}{{- if and (eq .Values.kind "StatefulSet") .Values.persistence.enabled }}true{{ end -}}{{- end -}}
 {{- define "hookgate.isSeveral" -}}
@@ -103,4 +107,50 @@ schemas lie flat. */}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $files -}}
+{{- end -}}
+
+{{/* Where pods run: (dict "root" $ "selector" LABELS). */}}
+{{- define "hookgate.placement" -}}
+{{- $v := .root.Values -}}
+{{- with $v.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $v.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $v.affinity }}
+affinity:
+  {{- toYaml $v.affinity | nindent 2 }}
+{{- else if eq $v.antiAffinity "hard" }}
+affinity:
+  podAntiAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- .selector | nindent 12 }}
+{{- else if eq $v.antiAffinity "soft" }}
+affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- .selector | nindent 14 }}
+{{- end }}
+{{- if $v.topologySpread.enabled }}
+topologySpreadConstraints:
+  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: {{ $v.topologySpread.whenUnsatisfiable }}
+    labelSelector:
+      matchLabels:
+        {{- $.selector | nindent 8 }}
+  {{- end }}
+{{- end }}
 {{- end -}}

@@ -3,16 +3,23 @@
 {{- $v := .Values -}}
 {{- $config := fromYaml (include "hookgate.config" (dict "root" . "sidecar" false)) -}}
 {{- $off := list -}}
-{{- range $config.audit.shippers }}{{- if has .type (list "postgres" "otlp" "kafka" "http") }}{{- $off = append $off .type }}{{- end }}{{- end -}}
+{{- range $config.audit.shippers }}{{- if has .type (list "postgres" "otlp" "kafka" "http" "collector") }}{{- $off = append $off .type }}{{- end }}{{- end -}}
 {{- if and (include "hookgate.hasGateway" .) (not (include "hookgate.hasVolume" .)) (not $off) -}}
 {{- fail (printf "kind: %s without a volume for the journal: its records end with the pod. Name a sink outside of it (store.type: postgres, or shippers with otlp, kafka or http), or take kind: StatefulSet with persistence.enabled: true" $v.kind) -}}
 {{- end -}}
 {{- if and $v.sidecar.enabled (not $off) -}}
 {{- fail "sidecar.enabled: a sidecar's journal ends with its pod: name a sink outside of it (store.type: postgres, or shippers with otlp, kafka or http)" -}}
 {{- end -}}
-{{- if and (eq $v.kind "None") (not $v.sidecar.enabled) -}}
-{{- fail "kind: None without sidecar.enabled makes nothing: take kind: StatefulSet, or sidecar.enabled: true" -}}
+{{- if not (or (include "hookgate.decides" .) $v.collector.enabled) -}}
+{{- fail "kind: None without sidecar.enabled or collector.enabled makes nothing: take kind: StatefulSet, or one of them" -}}
 {{- end -}}
+{{- if and $v.enroll.url (not (include "hookgate.hasVolume" .)) -}}
+{{- fail "enroll.url: a code enrols one journal, and one that ends with its pod would need another code each time: take kind: StatefulSet with persistence.enabled: true" -}}
+{{- end -}}
+{{- if and $v.enroll.url (not $v.enroll.codesSecret) -}}
+{{- fail "enroll.url needs enroll.codesSecret: a Secret with a code for each replica, by the pod's name" -}}
+{{- end -}}
+{{- if $v.collector.enabled }}{{ include "hookgate.collectorRefusals" . }}{{ end -}}
 {{- if and (eq $v.store.type "postgres") (not $v.store.postgres.existingSecret) -}}
 {{- fail "store.type: postgres needs store.postgres.existingSecret: a Secret with the URL" -}}
 {{- end -}}
@@ -43,7 +50,7 @@
 {{- if and $v.policies.files $v.policies.existingConfigMap -}}
 {{- fail "policies.files and policies.existingConfigMap: policies come from one of them: take the other out" -}}
 {{- end -}}
-{{- else if $v.pdp.metrics.enabled -}}
+{{- else if and $v.pdp.metrics.enabled $v.pdp.external.address -}}
 {{- fail "pdp.metrics.enabled is about the PDP beside Hookgate, and pdp.external.address names another" -}}
 {{- end -}}
 {{- if le (float64 $v.preStopSeconds) (float64 (default 2 (dig "decision" "deadline_seconds" nil $config))) -}}

@@ -1,5 +1,1 @@
 """The service: listeners, limits, start-up and shut-down."""
-
-from hookgate.app.service import Service, StartError
-
-__all__ = ["Service", "StartError"]

@@ -38,6 +38,7 @@ async def note_start(config: Config, key: bytes, gate: Gate, log: structlog.typi
             {
                 "changed": changed(before, settings),
                 "waits_for_restart": [],
+                "mode": config.mode.value,
                 "config_digest": settings.digest,
                 "previous_digest": before.digest,
             },
@@ -53,6 +54,7 @@ def note_change(before: Config, found: Change, key: bytes, gate: Gate) -> None:
         {
             "changed": list(found.live),
             "waits_for_restart": list(found.pending),
+            "mode": found.config.mode.value,
             "config_digest": settings_of(found.config, digests).digest,
             "previous_digest": settings_of(before, digests).digest,
         },

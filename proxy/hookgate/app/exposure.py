@@ -12,6 +12,8 @@ from hookgate.config import Config
 from hookgate.config.identity import JwtSource, TokenSource
 
 ROOT = 0
+#: What shippers name, where they do, and whether it is secret.
+_SHIPPERS_FILES = (("ca", False), ("certificate", False), ("key", True), ("token_file", True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ def _named(config: Config) -> Iterator[tuple[str, str, bool]]:
     yield "console.oidc.ca", config.console.oidc.ca, False
     yield "console.tokens", config.console.tokens, False
     yield "identity.directory.file", config.identity.directory.file, False
+    yield "traces.ca", config.traces.ca or "", False
+    for i, shipper in enumerate(config.audit.shippers):
+        for name, is_secret in _SHIPPERS_FILES:
+            yield f"audit.shippers[{i}].{name}", getattr(shipper, name, None) or "", is_secret
     for i, source in enumerate(config.identity.sources):
         if isinstance(source, TokenSource):
             yield f"identity.sources[{i}].file", source.file, False

@@ -344,12 +344,20 @@ class Service:
 
     def _canary_report(self, before: Findings, now: Findings) -> None:
         self.metrics.canary_state(now.state, trusted=self.canary.trusted, strict=now.strict)
-        if (before.state, before.faults, before.strict) == (now.state, now.faults, now.strict):
+        if before == now:
             return
         good = now.state is CanaryState.OK and now.strict is not False
         write = self._log.info if good else self._log.warning
         write("canary", state=now.state.value, faults=list(now.faults), strict=now.strict, trusted=self.canary.trusted)
-        self.gate.note("canary", {"state": now.state.value, "faults": list(now.faults), "strict": now.strict})
+        self.gate.note(
+            "canary",
+            {
+                "state": now.state.value,
+                "faults": list(now.faults),
+                "strict": now.strict,
+                "policies": now.policies,
+            },
+        )
 
     def _fell_back(self, why: str) -> None:
         self.metrics.pdp_fallbacks.inc()

@@ -29,7 +29,7 @@ class FindingKind(StrEnum):
     FORGED_CHECKPOINT = "forged_checkpoint", "A checkpoint's signature does not hold."
     MISSING_CHECKPOINT = "missing_checkpoint", "Lines that no checkpoint vouches for where there should be one."
     WRONG_KEY = "wrong_key", "A checkpoint was signed by another key than the chain's, or by none that is trusted."
-    NEW_KEY = "new_key", "The chain goes on with another key."
+    NEW_KEY = "new_key", "The chain goes on with a key that the one before has not announced."
     CLOCK_BACKWARDS = "clock_backwards", "The time went backwards between two checkpoints."
     OTHER_JOURNAL = "other_journal", "The checkpoint that was kept elsewhere is not of this journal."
 
@@ -43,6 +43,7 @@ class NoticeKind(StrEnum):
     SILENCE = "silence"
     UNSIGNED_TAIL = "unsigned_tail"
     NEW_CHAIN = "new_chain"
+    KEY_CHANGED = "key_changed"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,8 +16,8 @@ from hookgate.audit.observer import Observer
 from hookgate.audit.recovery import Found, recover
 from hookgate.audit.removal import TYPE as RETENTION
 from hookgate.audit.removal import Removal, removal_line
+from hookgate.audit.rotation import announcement, chains_key, changed_line, put_in_place, waiting_key
 from hookgate.audit.segments import DIRECTORY, Segment, flush, segment_path, sync_directory, usage
-from hookgate.audit.signing import signing_key
 from hookgate.audit.syncer import Syncer
 from hookgate.ids import uuid7
 
@@ -85,7 +85,7 @@ class Ledger:
         self._prepare()
         (self._directory / DIRECTORY).mkdir(mode=0o700, exist_ok=True)
         found = recover(self._directory)
-        key = signing_key(self._directory)
+        key = chains_key(self._directory, found.key_id)
         self.instance = found.instance or self.instance
         self._signer = Signer(self.instance, key)
         self._end = found.end
@@ -131,6 +131,8 @@ class Ledger:
                 self._seal()
             self._mind_the_bound(batch)
             self._append(batch, checkpoint=due)
+            if due:
+                self._mind_the_next_key()
         except JournalError as error:
             fault = error
         except OSError as error:
@@ -173,6 +175,26 @@ class Ledger:
             self._own = own if self._own else ()
             return JournalError(f"{self._where}: {error.strerror}")
         return None
+
+    def rotate(self) -> str:
+        """Goes on with the key that waits for its turn, if one does: the one before announces it, and is gone. Gives its id, or
+        nothing. Raises OSError, JournalError; then it may be tried again."""
+        following = waiting_key(self._directory)
+        if following is None:
+            return ""
+        if following.public.id != self._signer.key.public.id:
+            before, own = self._signer, self._own
+            self._own = [*own, (announcement(before, following.public), Entry("key_changed"))]
+            self._signer = Signer(self.instance, following)
+            try:
+                self._append([], checkpoint=True)
+            except OSError:
+                self._signer, self._own = before, own
+                raise
+        # The chain must not lose it: from here on nobody has the key that could announce it again.
+        flush(self._segment.file)
+        put_in_place(self._directory, following)
+        return following.public.id
 
     def freed(self) -> None:
         """Segments are gone: there is room again."""
@@ -225,6 +247,11 @@ class Ledger:
         self._before_bytes, self._measured_at = max(0, size - self._segment.end), time.monotonic()
         return segments, size
 
+    def _mind_the_next_key(self) -> None:
+        """What keeps a key from its turn keeps no record from being written."""
+        with suppress(OSError, JournalError):
+            self.rotate()
+
     def _first(self, found: Found) -> Batch:
         """What a start has to say of the chain and of its key."""
         public = self._signer.key.public
@@ -237,12 +264,7 @@ class Ledger:
             )
             made.append((start, Entry("chain_start")))
         elif found.key_id != public.id:
-            changed = service_line(
-                "key_changed",
-                {"previous_key_id": found.key_id, "key_id": public.id, "public_key": public.raw.hex()},
-                instance=self.instance,
-            )
-            made.append((changed, Entry("key_changed")))
+            made.append((changed_line(self.instance, found.key_id, public), Entry("key_changed")))
         if found.cut_bytes or found.damaged_lines:
             repair = service_line(
                 "journal_repair",

@@ -174,7 +174,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to the service: `start`, `config_changed`, `config_refused`, `tls_refused`, `stop`, `canary`, `policy_lost`, `undelivered`,
     `answer`, `executed_differs`, `enforcement_violated`, `unasked`, `retention`, `shipper_refused`, `shipper_skipped`,
-    `shipper_restarted`, `console_login`, `console_logout`, `console_refused`, `console_viewed`, `console_taken`; or to the journal: `chain_start`, `key_changed`, `journal_repair`, `gap`, `checkpoint`.
+    `shipper_restarted`, `console_login`, `console_logout`, `console_refused`, `console_viewed`, `console_taken`, `fleet_code`, `fleet_enrolled`, `fleet_revoked`, `fleet_finding`; or to the journal: `chain_start`, `key_changed`, `journal_repair`, `gap`, `checkpoint`.
 
     `answer` follows a decision's record that could be written too late: its `id` names the decision, `answer` what was sent.
     """

@@ -59,11 +59,15 @@ class SigningKey:
         """Gives the text's signature."""
         return self._key.sign(text)
 
+    def pem(self) -> bytes:
+        """Gives the key, the private one, in PEM."""
+        return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
     def keep(self, directory: Path) -> None:
         """Writes the key and its public one into a directory where they are missing or others. Raises OSError."""
         private, public = directory / PRIVATE_NAME, directory / PUBLIC_NAME
         if not private.exists():
-            write_whole(private, self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            write_whole(private, self.pem())
         if not public.exists() or public.read_bytes() != self.public.pem():
             with suppress(JournalError):
                 if (former := public_key(directory)) is not None:
@@ -77,7 +81,7 @@ def signing_key(directory: Path) -> SigningKey:
     Raises OSError, or JournalError where what is there is no such key.
     """
     path = directory / PRIVATE_NAME
-    key = _loaded(path) if path.exists() else SigningKey(Ed25519PrivateKey.generate())
+    key = loaded_key(path) if path.exists() else SigningKey(Ed25519PrivateKey.generate())
     key.keep(directory)
     return key
 
@@ -92,6 +96,19 @@ def former_keys(directory: Path) -> list[PublicKey]:
     return [key for path in sorted(directory.glob(_FORMER_NAMES)) if (key := _read(path)) is not None]
 
 
+def loaded_key(path: Path) -> SigningKey:
+    """Gives the key in a file (PEM). Raises OSError, or JournalError where there is no such key."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise JournalError(
+            f"audit.directory: {path} is damaged: put the right key back, or remove it to have a new one made"
+        ) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise JournalError(f"audit.directory: {path} is no Ed25519 key: `openssl genpkey -algorithm ed25519` makes one")
+    return SigningKey(key)
+
+
 def _read(path: Path) -> PublicKey | None:
     try:
         found = load_pem_public_key(path.read_bytes())
@@ -104,15 +121,3 @@ def _read(path: Path) -> PublicKey | None:
     if not isinstance(found, Ed25519PublicKey):
         raise JournalError(f"{path} is no Ed25519 key")
     return PublicKey(found.public_bytes_raw())
-
-
-def _loaded(path: Path) -> SigningKey:
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise JournalError(
-            f"audit.directory: {path} is damaged: put the right key back, or remove it to have a new one made"
-        ) from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise JournalError(f"audit.directory: {path} is no Ed25519 key: `openssl genpkey -algorithm ed25519` makes one")
-    return SigningKey(key)

@@ -12,6 +12,7 @@ from hookgate.audit.error import UNREADABLE
 from hookgate.audit.finding import FindingKind, NoticeKind
 from hookgate.audit.removal import TYPE as RETENTION
 from hookgate.audit.removal import SignedRemoval
+from hookgate.audit.rotation import is_announced
 from hookgate.audit.sequence import Place, Report
 from hookgate.audit.signing import PublicKey
 
@@ -36,6 +37,7 @@ class _KeyDetail(msgspec.Struct, frozen=True):
     key_id: str
     public_key: str
     instance: str = ""
+    signature: str = ""
 
 
 class Vouching:
@@ -60,6 +62,8 @@ class Vouching:
         self._key: PublicKey | None = None
         self._known: dict[str, PublicKey] = {}
         self._refused: set[str] = set()
+        #: Keys that one which counts has announced.
+        self._announced: set[str] = set()
         self._instance = ""
         self._stopped = False
         self._overdue = False
@@ -173,13 +177,23 @@ class Vouching:
         if head.type == "chain_start":
             self._instance = detail.instance
             self._remark(NoticeKind.NEW_CHAIN, line.seq, f"the chain begins at {head.time} with the key {key.id}")
-        elif self._key is not None and self._key.id != key.id and key.id not in self._trusted:
-            what = f"from here on the key is {key.id}; if you changed it, name all keys with --trust"
-            self._report(FindingKind.NEW_KEY, line.seq, place, what)
+        elif self._key is not None and self._key.id != key.id:
+            self._follows(self._key, key, detail.signature, line.seq, place)
         self._use(key, line.seq, place)
 
+    def _follows(self, before: PublicKey, key: PublicKey, signature: str, seq: int, place: Place) -> None:
+        """Whoever is trusted may say who follows: with the key before, all that it signed could be forged anyway."""
+        if is_announced(self._instance, before, key, signature):
+            if before.id not in self._refused:
+                self._announced.add(key.id)
+            self._remark(NoticeKind.KEY_CHANGED, seq, f"the key {before.id} announces the key {key.id}")
+        elif key.id not in self._trusted:
+            what = f"from here on the key is {key.id}; if you changed it, name all keys with --trust"
+            self._report(FindingKind.NEW_KEY, seq, place, what)
+
     def _use(self, key: PublicKey, seq: int, place: Place) -> None:
-        if self._trusted and key.id not in self._trusted and key.id not in self._refused:
+        is_trusted = not self._trusted or key.id in self._trusted or key.id in self._announced
+        if not is_trusted and key.id not in self._refused:
             self._refused.add(key.id)
             self._report(FindingKind.WRONG_KEY, seq, place, f"the key {key.id} is none of those that are trusted")
         self._key = self._known[key.id] = key

@@ -14,12 +14,13 @@ def __getattr__(name: str) -> Any:
 
 
 def main() -> None:
-    """Run the command line. `serve`, which is to be up soon and to stay small, comes without the others."""
-    if sys.argv[1:2] == ["serve"]:
-        from hookgate.commands.program import alone
-        from hookgate.commands.serve import serve
+    """Run the command line. A sub-command comes without the others: `serve` and what it starts are to be up soon and to stay
+    small, and nobody who asks a question waits for what answers another."""
+    from hookgate.commands.program import NAMES, alone
 
-        alone(serve)()
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in NAMES:
+        alone(name)()
     else:
         from hookgate.commands.every import app
 

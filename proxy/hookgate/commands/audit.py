@@ -26,6 +26,7 @@ from hookgate.commands.export import export
 from hookgate.commands.fault import stop_with
 from hookgate.commands.pipe import PipedGroup
 from hookgate.commands.report import report
+from hookgate.commands.rotate import rotate_key
 from hookgate.commands.screen import record_line
 from hookgate.commands.search import search, session
 from hookgate.commands.ship_left import ship_left
@@ -39,6 +40,7 @@ app = typer.Typer(cls=PipedGroup, help="Verify the journal of records, and look 
 for _command in (search, session, show, stats, export, report, suggest, digest, schema):
     app.command()(_command)
 app.command("ship")(ship_left)
+app.command("rotate-key")(rotate_key)
 
 _NOT_INTACT = 5
 _SHOWN = 30

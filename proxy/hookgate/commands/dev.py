@@ -17,13 +17,13 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
-from hookgate.app import Service, StartError
 from hookgate.app.exposure import exposures
+from hookgate.app.service import Service, StartError
 from hookgate.binaries import Binary, BinaryError, find_cerbos
 from hookgate.client.settings import LEAST_CLIENT_VERSION, settings_for
 from hookgate.commands.fault import stop_with, stop_with_config
 from hookgate.commands.screen import decision_line
-from hookgate.commands.serve import stop_on
+from hookgate.commands.stopping import stop_on
 from hookgate.config import Config, ConfigError, parse
 from hookgate.console.link import link_path
 from hookgate.pdp.process import CerbosError, CerbosProcess

@@ -3,43 +3,11 @@
 import typer
 
 from hookgate import __version__
-from hookgate.commands import (
-    audit,
-    check,
-    config,
-    console,
-    demo,
-    dev,
-    doctor,
-    facts,
-    fetch,
-    hook,
-    policies,
-    program,
-    serve,
-    settings,
-    ship,
-    token,
-    whatif,
-)
+from hookgate.commands.program import NAMES, add, program
 
-app = program.program()
-app.command()(serve.serve)
-app.command()(ship.ship)
-app.command()(console.console)
-app.command()(dev.dev)
-app.command()(demo.demo)
-app.command()(check.check)
-app.command()(settings.settings)
-app.command()(hook.hook)
-app.command()(doctor.doctor)
-app.command()(facts.facts)
-app.command()(whatif.whatif)
-app.command()(fetch.fetch)
-app.add_typer(audit.app, name="audit")
-app.add_typer(config.app, name="config")
-app.add_typer(policies.app, name="policies")
-app.add_typer(token.app, name="token")
+app = program()
+for _name in NAMES:
+    add(app, _name)
 
 
 @app.command()

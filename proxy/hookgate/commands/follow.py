@@ -13,7 +13,7 @@ import structlog
 import typer
 
 from hookgate.commands.fault import stop_with
-from hookgate.commands.serve import stop_on
+from hookgate.commands.stopping import stop_on
 from hookgate.config.tree import Log
 from hookgate.harmless import harmless
 from hookgate.telemetry.log import make_logger

@@ -14,7 +14,9 @@ from hookgate.commands.follow import follow
 from hookgate.errors import GateError
 from hookgate.harmless import harmless
 from hookgate.pdp.process import CerbosError
-from hookgate.policies import Comparison, Finding, Report, report_on
+from hookgate.policies.finding import Finding
+from hookgate.policies.report import Report, report_on
+from hookgate.policies.strictness import Comparison
 
 app = typer.Typer(help="Look through a directory of policies.", no_args_is_help=True)
 app.command()(follow)

@@ -1,6 +1,14 @@
 """The program that sub-commands are part of."""
 
+from importlib import import_module
+
 import typer
+
+#: A module of this package each, which has a function of its name, or an `app` with sub-commands of its own.
+NAMES = (
+    "serve", "ship", "console", "dev", "demo", "check", "settings", "hook", "doctor", "facts", "whatif", "fetch", "enroll",
+    "fleet", "audit", "collect", "config", "policies", "token",
+)  # fmt: skip
 
 
 def program() -> typer.Typer:
@@ -14,9 +22,18 @@ def program() -> typer.Typer:
     )
 
 
-def alone(command: typer.models.CommandFunctionType) -> typer.Typer:
+def alone(name: str) -> typer.Typer:
     """Gives it with one sub-command only, which is still called by its name."""
     app = program()
     app.callback()(lambda: None)
-    app.command()(command)
+    add(app, name)
     return app
+
+
+def add(app: typer.Typer, name: str) -> None:
+    """Adds a sub-command."""
+    module = import_module(f"hookgate.commands.{name}")
+    if hasattr(module, "app"):
+        app.add_typer(module.app, name=name)
+    else:
+        app.command()(getattr(module, name))

@@ -1,8 +1,6 @@
 """`hookgate serve`: the service against an external PDP."""
 
 import asyncio
-import contextlib
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -11,10 +9,12 @@ from typing import Annotated
 import typer
 import uvloop
 
-from hookgate.app import Service, StartError
 from hookgate.app.exposure import exposures, own_user
 from hookgate.app.heap import settle
+from hookgate.app.service import Service, StartError
 from hookgate.commands.fault import stop_with, stop_with_config
+from hookgate.commands.files import raise_file_limit
+from hookgate.commands.stopping import stop_on
 from hookgate.config import Config, ConfigError, load
 from hookgate.telemetry.log import adopt_libraries, make_logger
 from hookgate.telemetry.writer import LineWriter
@@ -29,7 +29,7 @@ def serve(
     try:
         settings = load(config)
         notices = _exposed(settings, config)
-        _raise_file_limit()
+        raise_file_limit()
         uvloop.run(_serve(settings, config, notices))
     except ConfigError as error:
         stop_with_config(error)
@@ -61,20 +61,3 @@ async def _serve(settings: Config, path: Path | None, notices: list[str]) -> Non
         await service.stop()
     finally:
         writer.close()
-
-
-def stop_on(*numbers: signal.Signals) -> asyncio.Event:
-    """Gives an event that is set when one of these signals comes."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-def _raise_file_limit() -> None:
-    """Silent connections must not use up the files that new hooks need."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

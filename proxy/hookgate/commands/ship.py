@@ -17,11 +17,10 @@ from hookgate.app.listeners import ListenError, listen
 from hookgate.app.shipping import ShipError, ShipListener, ShippingProcess, make_way
 from hookgate.audit.shipping.status import Status
 from hookgate.commands.fault import stop_with, stop_with_config
-from hookgate.commands.serve import stop_on
+from hookgate.commands.stopping import stop_on
 from hookgate.config import Config, ConfigError, load, parse
 from hookgate.config.audit import Audit
 from hookgate.config.console import Console
-from hookgate.console.server import ConsoleServer
 from hookgate.telemetry.log import adopt_libraries, make_logger
 from hookgate.telemetry.writer import LineWriter
 
@@ -150,6 +149,8 @@ async def _console(
     if not config.enabled:
         yield
         return
+    from hookgate.console.server import ConsoleServer
+
     server = ConsoleServer(config, audit, log, admin=admin, status=lambda: told.newest, said=_say_link)
     server.start()
     try:

@@ -16,8 +16,8 @@ from hookgate.audit.shipping.exclusive import TakenError
 from hookgate.audit.shipping.fleet import Fleet
 from hookgate.audit.shipping.status import Status
 from hookgate.commands.fault import stop_with, stop_with_config
-from hookgate.commands.serve import stop_on
 from hookgate.commands.ship import shipping_settings
+from hookgate.commands.stopping import stop_on
 from hookgate.config import ConfigError
 from hookgate.config.audit import Audit
 from hookgate.config.tree import Log

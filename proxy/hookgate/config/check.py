@@ -8,6 +8,7 @@ import re2
 
 from hookgate.config.audit import Audit
 from hookgate.config.check_identity import identity_faults
+from hookgate.config.collect import collect_faults
 from hookgate.config.console import console_faults
 from hookgate.config.shipping import shipping_faults
 from hookgate.config.tls import tls_faults
@@ -25,6 +26,7 @@ def cross_check(config: Config) -> list[str]:
     faults += tls_faults(config.server.tls)
     faults += traces_faults(config.traces)
     faults += console_faults(config.console, config.audit)
+    faults += collect_faults(config.collect)
     faults += identity_faults(config.identity, client_ca=config.server.tls.client_ca)
     named = {"pdp.required_kinds": config.pdp.required_kinds, "on_error_events": config.on_error_events}
     for where, events in named.items():

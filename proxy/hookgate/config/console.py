@@ -85,6 +85,13 @@ class Console(Section, frozen=True):
         str,
         Meta(description="Directory with the policies, so that rules that never fired can be named; empty: unknown."),
     ] = ""
+    expected: Annotated[
+        str,
+        Meta(
+            description="File with the machines that there should be (CSV, JSON or YAML), for the page of the fleet; as "
+            "`hookgate fleet --expected`."
+        ),
+    ] = ""
     session_seconds: Annotated[
         float,
         Meta(ge=60, le=86400, description="How long somebody stays logged in without doing anything; 12 hours in all."),
@@ -134,6 +141,8 @@ def console_faults(console: Console, audit: Audit) -> Iterator[str]:
         )
     if console.tokens and not Path(console.tokens).is_file():
         yield f"console.tokens: no such file: {console.tokens}"
+    if console.expected and not Path(console.expected).is_file():
+        yield f"console.expected: no such file: {console.expected}"
     if console.policies and not Path(console.policies).is_dir():
         yield f"console.policies: no such directory: {console.policies}"
     if console.public_url and (fault := http_fault(console.public_url)):

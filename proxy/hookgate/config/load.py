@@ -34,12 +34,15 @@ class ConfigError(Exception):
         self.faults = faults
 
 
-def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
-    """Reads the file (if any) and the environment.
+def load(path: Path | None, environ: Mapping[str, str] = os.environ, *, needs_pdp: bool = True) -> Config:
+    """Reads the file (if any) and the environment. Without `needs_pdp` no PDP need be named, for services that ask none.
 
     Raises ConfigError with all faults: unreadable file, YAML errors, unset variables, unknown keys, wrong values.
     """
-    return parse(tree_of(path) if path is not None else {}, environ, str(path) if path else "environment")
+    tree = tree_of(path) if path is not None else {}
+    if not needs_pdp and isinstance(tree or {}, dict):
+        tree = {"pdp": {"address": "unix:none"}, **(tree or {})}
+    return parse(tree, environ, str(path) if path else "environment")
 
 
 def tree_of(path: Path) -> Any:
@@ -78,13 +81,21 @@ def parse(tree: Any, environ: Mapping[str, str] = os.environ, source: str = "con
         tree = _expand(tree, environ, "", faults)
     except RecursionError:
         raise ConfigError(source, [_TOO_DEEP]) from None
+    # Of a value that is not there, nothing else need be told.
+    unset = [_place(fault) for fault in faults]
     _overlay(tree, environ, faults)
     config: Config | None = _struct(Config, tree, "", faults)
     if faults or config is None:
-        raise ConfigError(source, faults)
+        raise ConfigError(
+            source, faults[: len(unset)] + [one for one in faults[len(unset) :] if _place(one) not in unset]
+        )
     if faults := cross_check(config):
         raise ConfigError(source, faults)
     return config
+
+
+def _place(fault: str) -> str:
+    return fault.partition(":")[0]
 
 
 def schema() -> dict[str, Any]:

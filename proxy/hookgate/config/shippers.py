@@ -143,4 +143,26 @@ class HttpShipper(Shipper, frozen=True, kw_only=True, tag="http"):
     format: _Format = Format.NATIVE
 
 
-AnyShipper = SqliteShipper | PostgresShipper | StdoutShipper | FileShipper | OtlpShipper | KafkaShipper | HttpShipper
+class CollectorShipper(Shipper, frozen=True, kw_only=True, tag="collector"):
+    """A collector, which takes the journals of many Hookgates (`hookgate collect`)."""
+
+    url: Annotated[str, Meta(pattern="^https?://", description="The collector: `https://collector.example.com:3596`.")]
+    token_file: Annotated[
+        str,
+        Meta(description="File with the token that `hookgate enroll` wrote; empty: the certificate says who it is."),
+    ] = ""
+    ca: Annotated[str | None, Meta(description="PEM file of the authorities to trust instead of the system's.")] = None
+    certificate: Annotated[str, Meta(description="File with a client certificate (PEM); empty for none.")] = ""
+    key: Annotated[str, Meta(description="File with its key (PEM, without a passphrase).")] = ""
+
+
+AnyShipper = (
+    SqliteShipper
+    | PostgresShipper
+    | StdoutShipper
+    | FileShipper
+    | OtlpShipper
+    | KafkaShipper
+    | HttpShipper
+    | CollectorShipper
+)

@@ -7,6 +7,7 @@ from pathlib import Path
 from hookgate.config.audit import Audit
 from hookgate.config.shippers import (
     AnyShipper,
+    CollectorShipper,
     FileShipper,
     HttpShipper,
     KafkaShipper,
@@ -54,6 +55,8 @@ def _settings(shipper: AnyShipper, audit: Audit) -> list[str]:
                 faults.append(f"url: {fault}")
             if shipper.ca is not None and not shipper.url.startswith("https:"):
                 faults.append("ca: has no effect without an https URL")
+        case CollectorShipper():
+            faults += _collector(shipper)
         case KafkaShipper():
             faults += [
                 f"brokers[{i}]: {fault}" for i, broker in enumerate(shipper.brokers) if (fault := _broker_fault(broker))
@@ -68,6 +71,17 @@ def _settings(shipper: AnyShipper, audit: Audit) -> list[str]:
                 faults.append(f"path: {shipper.path} is in audit.directory, which is the journal's own")
         case _:
             pass
+    return faults
+
+
+def _collector(shipper: CollectorShipper) -> list[str]:
+    faults = [f"url: {fault}"] if (fault := http_fault(shipper.url)) else []
+    if bool(shipper.certificate) != bool(shipper.key):
+        faults.append("certificate: and key go together")
+    if not (shipper.token_file or shipper.certificate):
+        faults.append("token_file: is missing: `hookgate enroll` writes one; or set certificate and key")
+    if shipper.certificate and not shipper.url.startswith("https:"):
+        faults.append("certificate: has no effect without an https URL")
     return faults
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from hookgate.config.audit import Audit
+from hookgate.config.collect import Collect
 from hookgate.config.console import Console
 from hookgate.config.identity import Identity
 from hookgate.config.section import Section
@@ -280,5 +281,6 @@ class Config(Section, frozen=True):
     canary: Canary = Canary()
     audit: Audit = Audit()
     console: Console = Console()
+    collect: Collect = Collect()
     log: Log = Log()
     traces: Traces = Traces()

@@ -17,6 +17,8 @@ import msgspec
 from hookgate.audit.error import UNREADABLE
 from hookgate.config.load import ENV_PREFIX
 
+#: The variable in which a process is told what it is asked: other users of the machine see a program's arguments.
+ASKED = "HOOKGATE_ASKED"
 _NICENESS = 15
 #: A line of a process's output; a verification's result has 500 findings at the most.
 _LINE_BYTES = 4 * 1024 * 1024

@@ -16,7 +16,7 @@ from hookgate.console.surroundings import around, remote_of, visitor_of
 
 _FIRST_ROWS, _ROWS_AT_ONCE = 30, 100
 _EVERY_SECONDS, _SILENT_SECONDS = 1.0, 15.0
-_MOST_STREAMS = 16
+_MOST_STREAMS, _MOST_STREAMS_EACH = 16, 4
 #: A look that goes on is noted again; and who looks is asked again who they are, as the browser comes back by itself.
 _NOTED_SECONDS, _STREAM_SECONDS = 900.0, 3600.0
 _MOST_CHAINS = 1000
@@ -42,15 +42,15 @@ async def stream(request: web.Request) -> web.StreamResponse:
     """Server-sent events: each has some rows as HTML, and the places behind them as its id."""
     surroundings, question = around(request), _asked(request)
     places = _read(request.headers.get("Last-Event-ID", "") or request.query.get("after", ""))
-    if surroundings.streams >= _MOST_STREAMS:
+    visitor = visitor_of(request)
+    if surroundings.streams.total() >= _MOST_STREAMS or surroundings.streams[visitor.user] >= _MOST_STREAMS_EACH:
         raise web.HTTPServiceUnavailable(
             reason="Too many live pages", text="Close one of them.", headers={"Retry-After": "60"}
         )
-    visitor = visitor_of(request)
     await surroundings.looks.viewed(visitor, remote_of(request), "live_stream", dict(question.given), 0)
     answer = web.StreamResponse(headers=stream_headers())
     answer.content_type = "text/event-stream"
-    surroundings.streams += 1
+    surroundings.streams[visitor.user] += 1
     shown = 0
     try:
         await answer.prepare(request)
@@ -60,7 +60,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         # The browser has gone, or the console ends: what was shown is noted all the same.
         pass
     finally:
-        surroundings.streams -= 1
+        surroundings.streams[visitor.user] -= 1
         await asyncio.shield(_end(request, question, shown))
     return answer
 

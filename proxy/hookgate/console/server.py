@@ -12,11 +12,12 @@ from aiohttp import web
 from hookgate.app.listeners import Listener, ListenError, listen
 from hookgate.app.origin import Hosts
 from hookgate.app.tls import Certified, TlsListener
+from hookgate.audit.fleet.expected import Inventory
 from hookgate.audit.shipping.status import Status
 from hookgate.config.audit import Audit
 from hookgate.config.console import Console, store_of
 from hookgate.config.identity import TokenSource
-from hookgate.console import evidence, live, login, overview, people, policies, record, search, timeline, whatif
+from hookgate.console import evidence, fleet, live, login, overview, people, policies, record, search, timeline, whatif
 from hookgate.console.asking import Asking
 from hookgate.console.guard import faults, headers, known, ours
 from hookgate.console.job import Jobs
@@ -154,6 +155,7 @@ class ConsoleServer:
             sessions=Sessions(config.session_seconds),
             jobs=Jobs(),
             hosts=Hosts((*config.allowed_hosts, *_host_of(config.public_url))),
+            inventory=Inventory(Path(config.expected) if config.expected else None),
             log=self._log,
             status=self._status,
             link=Link(directory, base) if config.by_link else None,
@@ -180,6 +182,7 @@ def application(surroundings: Surroundings) -> web.Application:
             web.get("/live", live.show),
             web.get("/live/stream", live.stream),
             web.get("/people", people.show),
+            web.get("/fleet", fleet.show),
             web.get("/policies", policies.show),
             web.get("/whatif", whatif.show),
             web.post("/whatif", whatif.begin),

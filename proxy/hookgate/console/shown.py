@@ -26,6 +26,7 @@ _PAGES = (
     ("live", "/live", "Live"),
     ("search", "/search", "Search"),
     ("people", "/people", "People"),
+    ("fleet", "/fleet", "Fleet"),
     ("policies", "/policies", "Policies"),
     ("whatif", "/whatif", "What\N{NON-BREAKING HYPHEN}if"),
     ("evidence", "/evidence", "Evidence"),

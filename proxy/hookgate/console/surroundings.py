@@ -1,13 +1,15 @@
 """What all pages share: the settings, the store, who may look, and how the shippers are doing."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
 from hookgate.app.origin import Hosts
+from hookgate.audit.fleet.expected import Inventory
 from hookgate.audit.shipping.status import Status
 from hookgate.config.console import Console
 from hookgate.console.asking import Asking
@@ -38,13 +40,15 @@ class Surroundings:
     sessions: Sessions
     jobs: Jobs
     hosts: Hosts
+    #: The machines of the fleet that there should be.
+    inventory: Inventory
     log: structlog.typing.FilteringBoundLogger
     status: Callable[[], Status]
     link: Link | None = None
     tokens: Tokens | None = None
     provider: Provider | None = None
-    #: Streams that are open.
-    streams: int = 0
+    #: Streams that are open, by user.
+    streams: Counter[str] = field(default_factory=Counter)
 
 
 SURROUNDINGS = web.AppKey("surroundings", Surroundings)

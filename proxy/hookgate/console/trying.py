@@ -1,4 +1,4 @@
-"""`python -m hookgate.console.trying ARGUMENTS`: a what-if about uploaded policies, with a line of JSON now and then that says how
+"""`python -m hookgate.console.trying`: a what-if about uploaded policies, with a line of JSON now and then that says how
 far it is, and the result in the last one."""
 
 import asyncio
@@ -15,6 +15,7 @@ import msgspec
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.question import Filter, StoreError
 from hookgate.binaries import BinaryError, find_cerbos
+from hookgate.console.job import ASKED
 from hookgate.pdp.process import CerbosError
 from hookgate.whatif.archive import ArchiveError, unpack
 from hookgate.whatif.model import Result
@@ -24,7 +25,7 @@ _EVERY_SECONDS = 0.3
 
 
 class Arguments(msgspec.Struct, frozen=True):
-    """What is tried. The store is named by `HOOKGATE_STORE`, since it may hold a password."""
+    """What is tried, as JSON in the variable `ASKED`. The store is named by `HOOKGATE_STORE`, since it may hold a password."""
 
     archive: str
     name: str
@@ -82,4 +83,4 @@ def _say(told: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(msgspec.json.decode(sys.argv[1], type=Arguments)))
+    sys.exit(main(msgspec.json.decode(os.environ[ASKED], type=Arguments)))

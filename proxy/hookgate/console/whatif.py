@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import BodyPartReader, web
 
 from hookgate.console.asked import Asked, asked
-from hookgate.console.job import Job, TakenError
+from hookgate.console.job import ASKED, Job, TakenError
 from hookgate.console.shown import is_part, page
 from hookgate.console.surroundings import around, remote_of, visitor_of
 from hookgate.whatif.archive import ARCHIVE_BYTES
@@ -66,8 +66,8 @@ async def begin(request: web.Request) -> web.Response:
             job = surroundings.jobs.begin(
                 _KIND,
                 visitor.user,
-                ["hookgate.console.trying", msgspec.json.encode(arguments).decode()],
-                {"HOOKGATE_STORE": surroundings.where},
+                ["hookgate.console.trying"],
+                {"HOOKGATE_STORE": surroundings.where, ASKED: msgspec.json.encode(arguments).decode()},
             )
         except TakenError:
             await asyncio.to_thread(archive.unlink, missing_ok=True)

@@ -5,9 +5,10 @@ A service that answers wrongly is worse than one that is down: until the answers
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hookgate.errors import GateError
+from hookgate.harmless import harmless
 from hookgate.ids import uuid7
 from hookgate.pdp.decision import Decision, Effect
 from hookgate.pdp.findings import CanaryState, Findings
@@ -21,6 +22,7 @@ _TIMEOUT_SECONDS = 2.0
 #: How often it is asked while it is wrong, so that a mended policy counts soon, or while the PDP can't be reached, so that
 #: one that comes up with wrong policies is not trusted for long.
 _UNSETTLED_INTERVAL_SECONDS = 1.0
+_REVISION_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ class Canary:
             self.trusted = False
         elif findings.state is not CanaryState.UNREACHABLE:
             self.trusted = True
+        if findings.state is CanaryState.UNREACHABLE:
+            # They are what they were, as far as anybody knows.
+            findings = replace(findings, policies=self.findings.policies)
         before, self.findings = self.findings, findings
         self._report(before, findings)
         self.asked.set()
@@ -84,7 +89,7 @@ class Canary:
     async def _find(self) -> Findings:
         deadline = asyncio.get_running_loop().time() + _TIMEOUT_SECONDS
         faults: list[str] = []
-        absent, strict = False, None
+        absent, strict, policies = False, None, ""
         try:
             for action in ("allow", "deny", "output", "strict"):
                 decision = await self._ask(self._question(action), deadline)
@@ -95,6 +100,8 @@ class Canary:
                     strict = decision.effect is Effect.DENY
                 elif fault := _fault(action, decision):
                     faults.append(fault)
+                elif action == "output":
+                    policies = _revision(decision)
             for probe in self._expectations:
                 fault = probe.judge(await self._ask(probe.question, deadline))
                 faults += [f"{probe.name}: {fault}"] if fault else []
@@ -103,8 +110,8 @@ class Canary:
         except Exception as error:  # noqa: BLE001 (a bug must not end the asking, and with it readiness and trust)
             return Findings(CanaryState.UNREACHABLE, (f"internal: {type(error).__name__}",), strict)
         if faults:
-            return Findings(CanaryState.WRONG, tuple(faults), strict)
-        return Findings(CanaryState.ABSENT if absent else CanaryState.OK, (), strict)
+            return Findings(CanaryState.WRONG, tuple(faults), strict, policies)
+        return Findings(CanaryState.ABSENT if absent else CanaryState.OK, (), strict, policies)
 
     def _question(self, action: str) -> Question:
         return Question(
@@ -128,3 +135,11 @@ def _fault(action: str, decision: Decision) -> str | None:
     ):
         return "canary output: the rule's output is missing"
     return None
+
+
+def _revision(decision: Decision) -> str:
+    """Gives what the policy's author calls this version of the policies."""
+    for output in decision.outputs:
+        if isinstance(output.value, dict) and isinstance(found := output.value.get("revision"), str):
+            return harmless(found, _REVISION_CHARACTERS)
+    return ""

@@ -17,8 +17,10 @@ class CanaryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """One round. `strict`: whether the PDP evaluates strictly; None if that could not be told."""
+    """One round. `strict`: whether the PDP evaluates strictly; None if that could not be told. `policies`: which version of the
+    policies it evaluates, as its canary policy says; empty where that says nothing."""
 
     state: CanaryState
     faults: tuple[str, ...] = ()
     strict: bool | None = None
+    policies: str = ""

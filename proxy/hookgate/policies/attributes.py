@@ -52,9 +52,10 @@ _FACTS = shape_of(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """One form that requests with this action may take; `request` is what expressions see under that name."""
+    """One form that requests with this action may take; `request` is what expressions see under that name. There is one of each
+    form: what was found out about it holds for all rules of a policy."""
 
     action: str
     request: Record
@@ -68,14 +69,25 @@ def calls(kind: str, patterns: Sequence[str]) -> Iterator[Call]:
     spec = EVENTS.get(kind)
     if spec is None:
         return
-    for action, body in _bodies(kind):
-        if any(matches(pattern, action) for pattern in patterns):
-            yield Call(action, _request(kind, body))
+    for call in _recorded(kind):
+        if any(matches(pattern, call.action) for pattern in patterns):
+            yield call
     if spec.tool:
         wide = [pattern for pattern in patterns if not names_one(pattern)]
-        for name in (UNHEARD, UNHEARD_MCP):
-            if any(matches(pattern, name) for pattern in wide):
-                yield Call(name, _request(kind, {**_base(kind), "tool_name": name, "tool_input": {}}))
+        for call in _unheard(kind):
+            if any(matches(pattern, call.action) for pattern in wide):
+                yield call
+
+
+@cache
+def _recorded(kind: str) -> tuple[Call, ...]:
+    return tuple(Call(action, _request(kind, body)) for action, body in _bodies(kind))
+
+
+@cache
+def _unheard(kind: str) -> tuple[Call, ...]:
+    bodies = ({**_base(kind), "tool_name": name, "tool_input": {}} for name in (UNHEARD, UNHEARD_MCP))
+    return tuple(Call(body["tool_name"], _request(kind, body)) for body in bodies)
 
 
 @cache

@@ -1,9 +1,12 @@
 """Cerbos's own compiler: whether the policies can be used, and whether their tests pass."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import msgspec
+
+from hookgate.pdp.process import TUNING
 
 _SECONDS = 300
 _TESTS_FAILED = 4
@@ -21,7 +24,9 @@ def compiled(cerbos: Path, directory: Path) -> Compilation:
     """Compiles a directory and runs its tests, under strict evaluation."""
     arguments = [str(cerbos), "compile", "--strict-evaluation", "--color=never", str(directory)]
     try:
-        told = subprocess.run(arguments, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        told = subprocess.run(
+            arguments, capture_output=True, text=True, timeout=_SECONDS, check=False, env={**os.environ, **TUNING}
+        )
     except subprocess.TimeoutExpired:
         return Compilation(compiles=False, passes=False, text=f"cerbos compile did not end within {_SECONDS} s")
     except OSError as error:

@@ -11,7 +11,7 @@ from hookgate.hooks.catalog import EVENTS
 from hookgate.policies.attributes import UNHEARD, UNHEARD_MCP, Call, calls
 from hookgate.policies.finding import Finding, Kind
 from hookgate.policies.model import Expression, Policy, Rule
-from hookgate.policies.presence import evaluate
+from hookgate.policies.presence import Surroundings, evaluate
 from hookgate.policies.reading import judged, surroundings, tree
 from hookgate.policies.shape import Known
 
@@ -22,12 +22,14 @@ def missing_attributes(policy: Policy) -> Iterator[Finding]:
     """Finds the attributes that a rule reads and that calls with its actions lack."""
     if policy.kind not in EVENTS:
         return
+    seen: dict[Call, Surroundings] = {}
     for rule in policy.rules:
-        asked = list(calls(policy.kind, rule.actions))
         in_condition: dict[str, set[str]] = defaultdict(set)
         in_output: dict[str, set[str]] = defaultdict(set)
-        for call in asked:
-            around = surroundings(policy, call.request)
+        for call in calls(policy.kind, rule.actions):
+            if call not in seen:
+                seen[call] = surroundings(policy, call.request)
+            around = seen[call]
             met = judged(rule.condition, around)
             for name in rule.derived_roles:
                 role = policy.derived_roles.get(name)
@@ -35,7 +37,7 @@ def missing_attributes(policy: Policy) -> Iterator[Finding]:
             for path in met.missing:
                 in_condition[path].add(call.action)
             if not met.missing and not (isinstance(met.shape, Known) and met.shape.value is False):
-                for path in _missed_by_outputs(policy, rule, call):
+                for path in _missed_by_outputs(rule, around):
                     in_output[path].add(call.action)
         for path, actions in sorted(in_condition.items()):
             yield _in_condition(policy, rule, path, sorted(actions))
@@ -43,11 +45,11 @@ def missing_attributes(policy: Policy) -> Iterator[Finding]:
             yield _in_output(policy, rule, path, sorted(actions))
 
 
-def _missed_by_outputs(policy: Policy, rule: Rule, call: Call) -> Iterator[str]:
+def _missed_by_outputs(rule: Rule, around: Surroundings) -> Iterator[str]:
     for output in rule.outputs:
         root = tree(output)
         if root is not None:
-            yield from evaluate(root, surroundings(policy, call.request)).missing
+            yield from evaluate(root, around).missing
 
 
 def _in_condition(policy: Policy, rule: Rule, path: str, actions: list[str]) -> Finding:

@@ -41,16 +41,22 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What names stand for: `names` the variables of macros and the roots (request), `variable` gives a policy's own."""
+    """What names stand for: `names` the variables of macros and the roots (request), `variable` gives a policy's own.
+
+    `read` keeps what was found of a policy's variables, and `outside` is what holds outside of all macros: there a variable
+    means the same wherever it is used, and is looked at once.
+    """
 
     names: Mapping[str, Shape]
     constants: Mapping[str, object] = field(default_factory=dict)
     variable: Callable[[str], Node | None] = lambda _: None
     depth: int = 0
+    read: dict[str, Read] = field(default_factory=dict)
+    outside: "Surroundings | None" = None
 
     def within(self, **names: Shape) -> "Surroundings":
         """Gives the same with further names."""
-        return replace(self, names={**self.names, **names})
+        return replace(self, names={**self.names, **names}, outside=self.outside or self)
 
 
 def evaluate(node: Node, around: Surroundings) -> Read:
@@ -94,10 +100,14 @@ def _select(node: Select, around: Surroundings) -> Read:
 
 
 def _variable(name: str, around: Surroundings) -> Read:
+    if name in around.read:
+        return around.read[name]
     node = around.variable(name)
     if node is None or around.depth > _MAX_VARIABLES:
         return Read(UNKNOWN)
-    return evaluate(node, replace(around, depth=around.depth + 1))
+    outside = around.outside or around
+    found = around.read[name] = evaluate(node, replace(outside, depth=around.depth + 1))
+    return found
 
 
 def _field(of: Read, name: str, *, optional: bool = False) -> Read:

@@ -6,6 +6,7 @@ from hookgate.audit.shipping.shipment import Sink, SinkError
 from hookgate.audit.sinks.late import LateSink
 from hookgate.config.shippers import (
     AnyShipper,
+    CollectorShipper,
     FileShipper,
     HttpShipper,
     KafkaShipper,
@@ -74,3 +75,7 @@ def _made(shipper: AnyShipper, directory: Path) -> Sink:
             from hookgate.audit.sinks.http import HttpSink
 
             return HttpSink(shipper)
+        case CollectorShipper():
+            from hookgate.audit.sinks.collector import CollectorSink
+
+            return CollectorSink(shipper)

@@ -30,6 +30,8 @@ _ARRAYS = {
 }
 #: Classes of SQLSTATE that say that a value is at fault, or one that breaks a bound of the server's.
 _AT_FAULT = frozenset({"21", "22", "23", "54"})
+#: Of a constraint, which has a name then; or of a row that no partition has room for.
+_NO_PARTITION = "23514"
 
 
 class PostgresSink:
@@ -78,15 +80,15 @@ class PostgresSink:
         if connection is None:
             raise SinkError(f"{self._name}: not connected")
         try:
-            await self._stored(connection, batch)
+            await self.store(connection, batch)
             await self._expire(connection)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            self._forget()
-            if isinstance(error, asyncpg.DataError) or (getattr(error, "sqlstate", None) or "")[:2] in _AT_FAULT:
+            self.forget()
+            if is_of_content(error):
                 raise SinkRefusedError(f"{self._name}: {said(error)}") from None
             raise SinkError(f"{self._name}: {said(error)}") from None
         except (OSError, TimeoutError) as error:
-            self._forget()
+            self.forget()
             raise SinkError(f"{self._name}: {said(error)}") from None
         except ValueError as error:
             raise SinkRefusedError(str(error)) from None
@@ -108,16 +110,18 @@ class PostgresSink:
     async def close(self) -> None:
         """Lets the connection go at once: a server that hangs is not waited for."""
         connection, self._connection = self._connection, None
-        self._forget()
+        self.forget()
         if connection is not None:
             connection.terminate()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """What was made in a transaction that failed is not there; somebody may have removed what was."""
         self._chains.clear()
         self._days.clear()
 
-    async def _stored(self, connection: "asyncpg.Connection[asyncpg.Record]", batch: Sequence[Shipment]) -> None:
+    async def store(self, connection: "asyncpg.Connection[asyncpg.Record]", batch: Sequence[Shipment]) -> None:
+        """Stores a batch, in a transaction of its own or as a part of one. Raises what the driver raises; after that, `forget`
+        is due."""
         keyed: dict[int, Shipment] = {}
         for one in batch:
             keyed[key_of(await self._chain(connection, one.instance), one.seq)] = one
@@ -167,6 +171,15 @@ class PostgresSink:
         except asyncpg.LockNotAvailableError:
             # Somebody reads what is to go: later.
             return
+
+
+def is_of_content(error: Exception) -> bool:
+    """Whether it would be raised again for the same lines. A partition that is missing is none: another process has dropped it
+    since it was seen, as old enough to go; it is made again."""
+    state = getattr(error, "sqlstate", None) or ""
+    if state == _NO_PARTITION and not getattr(error, "constraint_name", None):
+        return False
+    return isinstance(error, asyncpg.DataError) or state[:2] in _AT_FAULT
 
 
 async def _replaced(connection: "asyncpg.Connection[asyncpg.Record]", keyed: dict[int, Shipment]) -> Tally:

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from hookgate.audit.store import counting, looking
+from hookgate.audit.store import counting, fleet, looking
 from hookgate.audit.store.columns import looked_up, member, place_of
 from hookgate.audit.store.condition import Condition, condition, index_for
 from hookgate.audit.store.cursor import Place, cursor_of
 from hookgate.audit.store.cursor import place_of as cursor_place
 from hookgate.audit.store.dialect import Database, Row
+from hookgate.audit.store.fleet import FleetFinding, Member
 from hookgate.audit.store.moment import text_of
 from hookgate.audit.store.packing import line_of
 from hookgate.audit.store.question import (
@@ -143,6 +144,22 @@ class SqlStore:
             "SELECT c.instance, s.first, s.last FROM span s JOIN chain c ON c.number = s.chain ORDER BY c.instance, s.first"
         )
         return tuple(Span(instance=instance, first=first, last=last) for instance, first, last in found)
+
+    def members(self) -> tuple[Member, ...]:
+        """Gives who was enrolled with a collector."""
+        return fleet.members(self._database)
+
+    def findings(self, since: datetime | None = None) -> tuple[FleetFinding, ...]:
+        """Gives what collectors found wrong with journals."""
+        return fleet.findings(self._database, since)
+
+    def found(self, since: datetime) -> dict[str, dict[str, int]]:
+        """Counts findings."""
+        return fleet.found(self._database, since)
+
+    def unasked(self, since: datetime) -> dict[str, int]:
+        """Counts calls that were not asked about."""
+        return fleet.unasked(self._database, since)
 
     def close(self) -> None:
         """Lets the store go."""

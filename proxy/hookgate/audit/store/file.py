@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hookgate.audit.shipping.shipment import Shipment
 from hookgate.audit.store.columns import DecisionRow, Rows, Tally, key_of, place_of, rows_of, uncount
@@ -55,8 +56,16 @@ class StoreFile:
         `passed_seconds` is how long it was since the last one. The store's own clock is made of it, which no wall clock moves.
         """
         with self.transaction():
-            self._connection.execute("UPDATE clock SET seconds = seconds + ?", (passed_seconds,))
-            return self._write(batch)
+            return self.write_within(batch, passed_seconds)
+
+    def write_within(self, batch: Sequence[Shipment], passed_seconds: float = 0.0) -> int:
+        """Does the same within a transaction."""
+        self._connection.execute("UPDATE clock SET seconds = seconds + ?", (passed_seconds,))
+        return self._write(batch) if batch else 0
+
+    def rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Runs a statement on tables of others; gives its rows."""
+        return self._connection.execute(sql, values).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

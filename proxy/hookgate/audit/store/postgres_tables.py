@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from hookgate.audit.store.moment import DAY, HOUR, moment_of
-from hookgate.audit.store.tables import DAILY, INDEXES, REPLACED, TABLES, Column, Table
+from hookgate.audit.store.tables import DAILY, FLEET, FLEET_INDEXES, INDEXES, REPLACED, TABLES, Column, Table
 
 _COLUMNS = {
     Column.WHOLE: "bigint NOT NULL",
@@ -46,6 +46,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         _VIEW,
     ),
     (_made(REPLACED),),
+    (*(_made(table) for table in FLEET), *(index.sql() for index in FLEET_INDEXES)),
 )
 
 

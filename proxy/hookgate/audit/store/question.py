@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hookgate.audit.store.fleet import FleetFinding, Member
+
 
 class StoreError(Exception):
     """The store can't be read; one line that names it and says what to do."""
@@ -219,6 +221,18 @@ class Store(Protocol):
 
     def spans(self) -> tuple[Span, ...]:
         """Gives the stretches of each chain that were delivered, in order; what is between them never was."""
+
+    def members(self) -> tuple[Member, ...]:
+        """Gives the journals that were enrolled with a collector, by name, each with how far it has come."""
+
+    def findings(self, since: datetime | None = None) -> tuple[FleetFinding, ...]:
+        """Gives what collectors found wrong with journals, the newest first; those seen again since then only."""
+
+    def found(self, since: datetime) -> dict[str, dict[str, int]]:
+        """Counts what collectors found since then, by journal and kind."""
+
+    def unasked(self, since: datetime) -> dict[str, int]:
+        """Counts calls since then that were not asked about, by journal."""
 
     def close(self) -> None:
         """Lets the store go."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from hookgate.audit.store.dialect import Row, variants
 from hookgate.audit.store.question import NoStoreError, StoreError, TooLongError
-from hookgate.audit.store.tables import INDEXES, REPLACED, TABLES, Column, Table
+from hookgate.audit.store.tables import FLEET, FLEET_INDEXES, INDEXES, REPLACED, TABLES, Column, Table
 
 #: "HkGt": what tells the file from another program's.
 APPLICATION_ID = 0x486B4774
@@ -60,7 +60,11 @@ def indexes() -> tuple[str, ...]:
 
 
 #: What leads from each version to the next, beginning with an empty file.
-STEPS: tuple[tuple[str, ...], ...] = ((*tables(), *indexes()), (_made(REPLACED),))
+STEPS: tuple[tuple[str, ...], ...] = (
+    (*tables(), *indexes()),
+    (_made(REPLACED),),
+    (*(_made(table) for table in FLEET), *(index.sql() for index in FLEET_INDEXES)),
+)
 
 
 def version_of(connection: sqlite3.Connection, path: Path) -> int:

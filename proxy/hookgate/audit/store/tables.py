@@ -82,7 +82,79 @@ SPAN = Table("span", {"chain": _W, "first": _W, "last": _W}, ("chain", "first"))
 #: Lines in whose place others came with the same number: a power cut took them out of the journal after they had been shipped.
 REPLACED = Table("replaced", LINE.columns, ("key", "hash"))
 
+#: Who may append through a collector: a journal, named by its chain's id. Times in microseconds, 0 for never.
+MEMBER = Table(
+    "member",
+    {
+        "instance": _T,
+        "name": _T,
+        "key_id": _T,
+        "public_key": _T,
+        "token_sha256": _T,
+        "fingerprint": _T,
+        "how": _T,
+        "enrolled": _W,
+        "revoked": _W,
+    },
+    ("instance",),
+)
+#: How far each journal has come here, and what its newest records say of it.
+PROGRESS = Table(
+    "progress",
+    {
+        "instance": _T,
+        "branch": _W,
+        "seq": _W,
+        "hash": _T,
+        "key_id": _T,
+        "public_key": _T,
+        "signed_seq": _W,
+        "signed_time": _W,
+        "last_time": _W,
+        "heard": _W,
+        "skew_seconds": Column.REAL,
+        "records": _W,
+        "bytes": _W,
+        "host": _T,
+        "version": _T,
+        "mode": _T,
+        "config_digest": _T,
+        "policies": _T,
+        "client": _T,
+        "principal": _T,
+        "started": _W,
+        "decided": _W,
+        "unasked": _W,
+    },
+    ("instance",),
+)
+#: What is wrong with what a journal sent. `mark` tells findings of one kind at one place apart; `count` counts those alike.
+FINDING = Table(
+    "finding",
+    {
+        "instance": _T,
+        "kind": _T,
+        "seq": _W,
+        "mark": _T,
+        "time": _W,
+        "last": _W,
+        "count": _W,
+        "detail": _T,
+    },
+    ("instance", "kind", "seq", "mark"),
+)
+#: One-time codes to enrol with, by digest; `instance` is who used one.
+CODE = Table("code", {"sha256": _T, "name": _T, "created": _W, "expires": _W, "used": _W, "instance": _T}, ("sha256",))
+#: The stretches of lines in the order in which they became visible, for those that forward them; `since` and `until` bound
+#: their times.
+ARRIVAL = Table("arrival", {"number": _W, "chain": _W, "first": _W, "last": _W, "since": _W, "until": _W}, ("number",))
+#: How far each forwarder has come, who forwards, and when that one said so last.
+FORWARDER = Table("forwarder", {"name": _T, "number": _W, "moved": _W, "holder": _T}, ("name",))
+#: What all collectors of a store go on from: the number of the last arrival, and the end of the chain of their own records.
+COLLECTOR = Table("collector", {"name": _T, "number": _W, "text": _T}, ("name",))
+
 DAILY = (LINE, DECISION, SERVICE)
+FLEET = (MEMBER, PROGRESS, FINDING, CODE, ARRIVAL, FORWARDER, COLLECTOR)
 TABLES = (*DAILY, TALLY, SPAN)
 
 RAN = "event IN ('PostToolUse', 'PostToolUseFailure')"
@@ -118,4 +190,10 @@ INDEXES = (
     Index("service_id", "service", "id"),
     Index("service_decision", "service", "decision", "decision <> ''"),
     Index("service_found_by", "service", "found_by", "found_by <> ''"),
+)
+FLEET_INDEXES = (
+    Index("member_token", "member", "token_sha256", "token_sha256 <> ''"),
+    Index("member_fingerprint", "member", "fingerprint", "fingerprint <> ''"),
+    Index("member_name", "member", "name"),
+    Index("finding_last", "finding", "last"),
 )

@@ -1,0 +1,1 @@
+"""How each machine of a fleet stands, from what collectors have kept in the store."""
