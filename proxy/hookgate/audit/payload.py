@@ -90,7 +90,7 @@ def sums_of(
         response_digest = digests.of(Purpose.RESPONSE, response)
     return Sums(
         body_digest=body_digest,
-        input_digest=digests.of_json(Purpose.INPUT, event.tool_input) if "tool_input" in payload else "",
+        input_digest=_input_digest(event, digests) if "tool_input" in payload else "",
         changed_digest=digests.of_json(Purpose.INPUT, changed) if changed is not None else "",
         response_bytes=len(response),
         response_digest=response_digest,
@@ -124,6 +124,12 @@ def mcp_server_of(event: HookEvent) -> tuple[str, str]:
     if isinstance(server, dict):
         return _text(server.get("name")), _text(server.get("source"))
     return _text(name), ""
+
+
+def _input_digest(event: HookEvent, digests: Digests) -> str:
+    if event.input_json:
+        return digests.of(Purpose.INPUT, event.input_json)
+    return digests.of_json(Purpose.INPUT, event.tool_input)
 
 
 def _sizes(payload: dict[str, Any], response: str, response_bytes: int) -> dict[str, int]:

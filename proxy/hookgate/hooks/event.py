@@ -37,6 +37,8 @@ class HookEvent:
     altered: bool = False
     dropped: tuple[str, ...] = ()
     truncated: tuple[str, ...] = ()
+    #: The tool's input in canonical form, where it was written already.
+    input_json: bytes = b""
 
     @property
     def action(self) -> str:
@@ -51,7 +53,7 @@ class HookEvent:
 
     def with_input(self, tool_input: dict[str, Any]) -> Self:
         """Gives the same event with another tool input."""
-        return replace(self, payload={**self.payload, "tool_input": tool_input})
+        return replace(self, payload={**self.payload, "tool_input": tool_input}, input_json=b"")
 
 
 def event_from(read: Read) -> HookEvent:
@@ -84,6 +86,7 @@ def event_from(read: Read) -> HookEvent:
         altered=read.altered,
         dropped=dropped,
         truncated=read.truncated,
+        input_json=read.input_json,
     )
 
 
