@@ -26,6 +26,8 @@ from hookgate.hooks.event import HINT_BYTES
 from hookgate.identity.connection import Connection
 
 _JSON = "application/json"
+#: Of a body that is being read, so much may lie ready.
+_CHUNK_BYTES = 256 * 1024
 #: What the connection of a request tells of its other end.
 CONNECTION = web.RequestKey("connection", Connection)
 _LAST_RESORT = msgspec.json.encode(
@@ -213,6 +215,7 @@ async def _read(
     be decided about any more. Gives why there is no whole body."""
     try:
         async with asyncio.timeout_at(terms.gate.time_to_decide(received)):
+            request.content.set_read_chunk_size(_CHUNK_BYTES)
             while chunk := await request.content.readany():
                 fault = fault or _too_large(len(body) + len(chunk), terms)
                 body += chunk if fault is None else chunk[: max(0, HINT_BYTES - len(body))]
