@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hookgate.audit.level import bare_answer
 from hookgate.audit.payload import Ending, Sums, content_of, ending_of, mcp_server_of
 from hookgate.audit.record import DroppedRecord, Origin, OutputRecord, Record, now
+from hookgate.audit.scribe import CleanInput
 from hookgate.config.audit import Level
 from hookgate.errors import ErrorKind
 from hookgate.facts.model import Facts
@@ -38,6 +39,10 @@ class Case:
     #: The digests of a large body and of a tool's large response, under way.
     body_digested: "asyncio.Future[str] | None" = None
     response_digested: "asyncio.Future[str] | None" = None
+    #: The tool's large input, under way: its digest, and as the record holds it.
+    input_made: "asyncio.Future[tuple[str, CleanInput | None]] | None" = None
+    #: The tool's input as the record holds it, where that is made already.
+    clean: CleanInput | None = None
     principal: Principal | None = None
     event: HookEvent | None = None
     #: The event's entry, also where only a hint of it could be found.

@@ -45,15 +45,18 @@ _SHAPE = msgspec.json.Decoder(_Shape)
 _FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
-class Compact:
-    """A body's value, and its tool's input as JSON with the members of each object in the order of their names (empty where there
-    is no input)."""
+class Written:
+    """A tool's input as JSON with the members of each object in the order of their names. It may be long, and is needed once."""
 
-    __slots__ = ("tool_input", "value")
+    __slots__ = ("_json",)
 
-    def __init__(self, value: dict[str, Any], tool_input: bytes) -> None:
-        self.value = value
-        self.tool_input = tool_input
+    def __init__(self, json: bytes) -> None:
+        self._json = json
+
+    def take(self) -> bytes:
+        """Gives it, and keeps it no longer: empty from then on."""
+        json, self._json = self._json, b""
+        return json
 
 
 def beside_texts(body: bytes | bytearray, cut_bytes: int) -> int | None:
@@ -77,8 +80,9 @@ def beside_texts(body: bytes | bytearray, cut_bytes: int) -> int | None:
     return len(body) - sum(map(_text_bytes, texts))
 
 
-def read_compact(body: bytes | bytearray) -> Compact | None:
-    """Gives a body's value; None where the long way is to be gone. Values are to be bounded before."""
+def read_compact(body: bytes | bytearray) -> tuple[dict[str, Any], Written] | None:
+    """Gives a body's value, and its tool's input as it was written on the way; None where the long way is to be gone. Values are
+    to be bounded before."""
     try:
         value = _ANY.decode(body)
         if type(value) is not dict:
@@ -92,9 +96,9 @@ def read_compact(body: bytes | bytearray) -> Compact | None:
             # Only the order of its keys may be another than in the body.
             rest = msgspec.json.encode({**value, "tool_input": None}) if written else msgspec.json.encode(value)
             size = len(rest) + (len(written) - _NULL_BYTES if written else 0)
-            return Compact(value, written) if size == len(body) else None
+            return (value, Written(written)) if size == len(body) else None
         # A number with a point or an exponent has shorter forms than the one that is written here.
-        return Compact(value, written) if msgspec.json.encode(value) == body else None
+        return (value, Written(written)) if msgspec.json.encode(value) == body else None
     except _FAULTS:
         return None
 

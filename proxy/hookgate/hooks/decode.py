@@ -14,7 +14,7 @@ from typing import Any
 import re2
 
 from hookgate.errors import ErrorKind, GateError
-from hookgate.hooks.compact import MAX_DEPTH, MAX_EXACT, beside_texts, read_compact
+from hookgate.hooks.compact import MAX_DEPTH, MAX_EXACT, Written, beside_texts, read_compact
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
 
 #: Bodies up to this size are read in one go; larger ones window by window, other requests getting their turn between.
@@ -91,7 +91,7 @@ class Reader:
             and (beside <= self._values or _most_values(body) <= self._values)
             and (found := read_compact(body)) is not None
         ):
-            return Read(found.value, False, (), found.tool_input)
+            return Read(found[0], False, (), found[1])
         if len(body) <= SMALL_BYTES and self._has_few_values(body):
             return self._parse(body, ())
         return None
@@ -175,18 +175,18 @@ class Reader:
 
 class Read:
     """A body's JSON object, whether a value had to be replaced, and which attributes were left out for their size. `response`
-    is where `tool_response` stands in the body, of a body that was searched for it; `input_json` the tool's input in canonical
+    is where `tool_response` stands in the body, of a body that was searched for it; `written` the tool's input in canonical
     form, where it was written already."""
 
-    __slots__ = ("altered", "input_json", "response", "truncated", "value")
+    __slots__ = ("altered", "response", "truncated", "value", "written")
 
     def __init__(
-        self, value: dict[str, Any], altered: bool, truncated: tuple[str, ...], input_json: bytes = b""
+        self, value: dict[str, Any], altered: bool, truncated: tuple[str, ...], written: Written | None = None
     ) -> None:
         self.value = value
         self.altered = altered
         self.truncated = truncated
-        self.input_json = input_json
+        self.written = written
         self.response: tuple[int, int] | None = None
 
 

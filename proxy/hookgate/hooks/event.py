@@ -1,11 +1,12 @@
 """A hook's payload as one value."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from hookgate.errors import ErrorKind, GateError
 from hookgate.hooks.catalog import EventSpec, spec_of
+from hookgate.hooks.compact import Written
 from hookgate.hooks.decode import Read
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -38,7 +39,7 @@ class HookEvent:
     dropped: tuple[str, ...] = ()
     truncated: tuple[str, ...] = ()
     #: The tool's input in canonical form, where it was written already.
-    input_json: bytes = b""
+    written: Written | None = field(default=None, compare=False)
 
     @property
     def action(self) -> str:
@@ -53,7 +54,7 @@ class HookEvent:
 
     def with_input(self, tool_input: dict[str, Any]) -> Self:
         """Gives the same event with another tool input."""
-        return replace(self, payload={**self.payload, "tool_input": tool_input}, input_json=b"")
+        return replace(self, payload={**self.payload, "tool_input": tool_input}, written=None)
 
 
 def event_from(read: Read) -> HookEvent:
@@ -86,7 +87,7 @@ def event_from(read: Read) -> HookEvent:
         altered=read.altered,
         dropped=dropped,
         truncated=read.truncated,
-        input_json=read.input_json,
+        written=read.written,
     )
 
 
