@@ -213,19 +213,24 @@ async def _read(
 ) -> GateError | None:
     """Reads the body to its end, so that the client is ready to hear the answer; keeps only its beginning once it can't
     be decided about any more. Gives why there is no whole body."""
+    at = 0
     try:
         async with asyncio.timeout_at(terms.gate.time_to_decide(received)):
             request.content.set_read_chunk_size(_CHUNK_BYTES)
+            if fault is None and (length := request.content_length or 0) > SMALL_BYTES:
+                # In one piece from the beginning: what grows is copied time and again.
+                body += bytes(length)
             while chunk := await request.content.readany():
-                fault = fault or _too_large(len(body) + len(chunk), terms)
-                body += chunk if fault is None else chunk[: max(0, HINT_BYTES - len(body))]
+                fault = fault or _too_large(at + len(chunk), terms)
+                part = chunk if fault is None else chunk[: max(0, HINT_BYTES - at)]
+                body[at : at + len(part)] = part
+                at += len(part)
     except TimeoutError:
         fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, "not received within the deadline")
     except (web.RequestPayloadError, HttpProcessingError, ConnectionError, RuntimeError) as error:
         # RuntimeError: the client had gone before its request's turn came.
         fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, type(error).__name__)
-    if fault is not None:
-        del body[HINT_BYTES:]
+    del body[at if fault is None else min(at, HINT_BYTES) :]
     return fault
 
 

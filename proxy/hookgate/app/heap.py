@@ -13,9 +13,9 @@ _YOUNG = 20_000
 _QUIET_SECONDS = 1.0
 #: What mallopt(3) is told. By itself glibc takes each large buffer from the system and gives it back at once: for a body of 1 MB
 #: that was two fifths of its processor time. Buffers up to so many bytes come from what is kept, and so many are kept, until
-#: it is quiet.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_BUFFER_BYTES, _KEPT_BYTES = 8 * 1024 * 1024, 64 * 1024 * 1024
+#: it is quiet; and threads that digest share what is kept with the one that reads.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_BUFFER_BYTES, _KEPT_BYTES = 8 * 1024 * 1024, 16 * 1024 * 1024
 
 
 def settle() -> None:
@@ -30,6 +30,7 @@ def _keep() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _BUFFER_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def _trim() -> Callable[[int], int] | None:
