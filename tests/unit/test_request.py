@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from cerbos.request.v1.request_pb2 import CheckResourcesRequest
@@ -16,9 +15,8 @@ from hookgate.facts import facts_of
 from hookgate.hooks.decode import Read
 from hookgate.hooks.event import event_from
 from hookgate.identity.principal import Principal, Source
-from hookgate.pdp import request
 from hookgate.pdp.question import question_for
-from hookgate.pdp.request import Question, encode, encode_all
+from hookgate.pdp.request import Question, encode
 from hookgate.pdp.response import allow_deep_answers
 from hookgate.recorded import Recorded
 from tests.unit.strategies import sent_objects, text
@@ -141,30 +139,3 @@ def test_without_any_id_of_the_clients_the_decision_id_is_the_resources() -> Non
         event, principal, facts_of(event), Pdp(address="unix:/x"), scope="", decision_id="D", request_id="D.changed"
     )
     assert again.request_id == "D.changed"
-
-
-@given(
-    attributes=sent_objects,
-    more=st.dictionaries(
-        text, st.recursive(text, lambda inner: st.lists(inner) | st.dictionaries(text, inner), max_leaves=8)
-    ),
-    least=st.integers(0, 4),
-)
-def test_a_message_with_long_texts_is_the_same_written_by_hand(
-    attributes: dict[str, Any], more: dict[str, Any], least: int
-) -> None:
-    asked = [question({**attributes, **more}, annotations={"a": "b"}, token="t"), question({"z": 1}), question(more)]
-    with patch.object(request, "_LONG_CHARACTERS", least):
-        found = encode_all(asked)
-    assert CheckResourcesRequest.FromString(found) == CheckResourcesRequest.FromString(encode_all(asked))
-
-
-def test_a_text_of_any_length_arrives() -> None:
-    for size in (1, 16_383, 16_384, 40_000, 3_000_000):
-        content = "ü" * size
-        found = told(question({"tool_input": {"content": content, "a": [content, 1]}, "prompt": content})).resources[0]
-        assert found.resource.attr["tool_input"].struct_value.fields["content"].string_value == content
-        assert found.resource.attr["tool_input"].struct_value.fields["a"].list_value.values[0].string_value == content
-        assert found.resource.attr["prompt"].string_value == content
-        assert found.resource.kind == "PreToolUse"
-        assert list(found.actions) == ["Bash"]
