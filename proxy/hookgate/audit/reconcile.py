@@ -85,8 +85,8 @@ class Calls:
 
     def saw(self, sighting: Sighting) -> Finding | None:
         """Takes note of a request that is answered; gives what is wrong with the call that it is about."""
-        ids = (sighting.session_id, sighting.prompt_id, sighting.tool_use_id)
-        if not sighting.session_id or any(len(text) > _MAX_ID_CHARACTERS for text in ids):
+        longest = max(len(sighting.session_id), len(sighting.prompt_id), len(sighting.tool_use_id))
+        if not sighting.session_id or longest > _MAX_ID_CHARACTERS:
             return None
         match sighting.event:
             case "UserPromptSubmit":

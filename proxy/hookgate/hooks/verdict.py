@@ -37,8 +37,18 @@ class Verdict:
     dropped: tuple[Dropped, ...] = ()
 
 
+#: What nearly every call gets.
+_ALLOWED = Verdict(Outcome.ALLOW, Opinion.NONE)
+
+
 def verdict_of(decision: Decision, spec: EventSpec, *, stricter_than_effect: str = "deny") -> Verdict:
     """Judges one answer of the PDP (not a NO_MATCH). An output can make it stricter than the effect, never weaker."""
+    if decision.effect is Effect.ALLOW and not decision.outputs:
+        return _ALLOWED
+    return _judged(decision, spec, stricter_than_effect)
+
+
+def _judged(decision: Decision, spec: EventSpec, stricter_than_effect: str) -> Verdict:
     readings = [read(output, spec) for output in decision.outputs]
     dropped = tuple(drop for reading in readings for drop in reading.dropped)
     if decision.effect is Effect.DENY:

@@ -18,6 +18,7 @@ ROLES = "X-Claude-User-Roles"
 SCOPE = "X-Cerbos-Scope"
 #: What follows is the label's name.
 LABEL = "X-Claude-Label-"
+_LABEL = LABEL.lower()
 
 _MAX_LABELS, _MAX_LABEL_NAME_CHARACTERS, _MAX_LABEL_CHARACTERS = 16, 64, 256
 
@@ -90,7 +91,7 @@ def labels_from(headers: Mapping[str, str]) -> Labels:
     values: dict[str, str] = {}
     cut = False
     for header, value in headers.items():
-        if header[: len(LABEL)].lower() != LABEL.lower():
+        if header[: len(LABEL)].lower() != _LABEL:
             continue
         name, text = header[len(LABEL) :].lower(), text_of(value)
         if not name or name in values or not text:
