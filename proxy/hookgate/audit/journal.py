@@ -173,6 +173,7 @@ class Journal:
                 self._write(batch, written)
             if isinstance(other, _Removing):
                 self._remove(other)
+                self._write([], [])
             elif other is not None:
                 self._ledger.close(other.timeout_seconds)
                 self._ledger.tell()
