@@ -9,6 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import msgspec
+
 from hookgate.audit.record import CallRecord
 
 #: Calls, prompts and permission prompts remembered; beyond it the oldest is forgotten, and what becomes of it not compared.
@@ -30,8 +32,7 @@ class Violation(StrEnum):
     UNASKED = "unasked"
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True):
     """A hook request as far as others belong to it. Digests are keyed, of canonical JSON."""
 
     event: str

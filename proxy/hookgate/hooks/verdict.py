@@ -1,7 +1,9 @@
 """What the PDP's answer amounts to: the strictest of its effect and all its outputs."""
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hookgate.hooks.catalog import EventSpec, Form
 from hookgate.hooks.fields import alike
@@ -18,8 +20,7 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What is to be answered, before it takes an event's form.
 
     `opinion` NONE leaves the call to the client's own rules. `readings` are the outputs whose further fields may travel

@@ -1,9 +1,10 @@
 """Identity as headers tell it. Anyone can send them, so nothing found here counts as verified."""
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
+
+import msgspec
 
 from hookgate.config.identity import HeadersSource
 from hookgate.errors import ErrorKind, GateError
@@ -23,11 +24,10 @@ _LABEL = LABEL.lower()
 _MAX_LABELS, _MAX_LABEL_NAME_CHARACTERS, _MAX_LABEL_CHARACTERS = 16, 64, 256
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(msgspec.Struct, frozen=True):
     """What a client says of itself, for records only; nothing vouches for it. Names are in lower case."""
 
-    values: dict[str, str] = dataclasses.field(default_factory=dict)
+    values: dict[str, str] = {}
     #: Whether there were more, or longer ones, than are kept.
     cut: bool = False
 

@@ -1,15 +1,14 @@
 """A question to the PDP: one CheckResources request (cerbos.request.v1)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from cerbos.request.v1.request_pb2 import CheckResourcesRequest
 from google.protobuf.struct_pb2 import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """What is asked. `attributes` and the other mappings hold JSON values; `action` is one action."""
 
     request_id: str
@@ -24,8 +23,12 @@ class Question:
     scope: str = ""
     annotations: Mapping[str, str] | None = None
     #: The caller's own token for the PDP to verify, and which of its key sets is to do it.
-    token: str = field(default="", repr=False)
+    token: str = ""
     key_set: str = ""
+
+    def __repr__(self) -> str:
+        # The token must not show.
+        return f"Question({self.request_id!r}, {self.kind!r}, {self.action!r})"
 
 
 def encode(question: Question) -> bytes:
