@@ -301,7 +301,7 @@ class Gate:
             fault, is_counted = type(error).__name__, True
             self._journal.lost(outcome=str(lost_as))
             self._log.error("internal", decision_id=case.id, exc_info=error)
-        self._metrics.journal_seconds.observe(time.perf_counter() - begun)
+        waited = time.perf_counter() - begun
         if fault:
             sent = self._unrecorded(case, fault, sent, is_counted=is_counted)
         shown: Record | None = None
@@ -311,7 +311,7 @@ class Gate:
         except Exception as error:  # noqa: BLE001 (no span may spoil an answer)
             self._log.error("internal", decision_id=case.id, exc_info=error)
         # Runs in the loop's next turn, when the answer is on its way, and before anything that comes in after it.
-        loop.call_soon(self._told, case, sent, shown)
+        loop.call_soon(self._told, case, sent, shown, waited)
         return sent
 
     async def _written(self, written: asyncio.Future[None], deadline: float) -> None:
@@ -330,9 +330,10 @@ class Gate:
         finally:
             self._waits.lift(limit)
 
-    def _told(self, case: Case, sent: Answer, record: Record | None) -> None:
-        """Counts, logs and remembers what was decided."""
+    def _told(self, case: Case, sent: Answer, record: Record | None, waited_seconds: float) -> None:
+        """Counts, logs and remembers what was decided, and how long its record was waited for."""
         try:
+            self._metrics.journal_seconds.observe(waited_seconds)
             if record is not None:
                 self._tally.decided(record)
                 self._observe(record)
