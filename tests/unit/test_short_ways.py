@@ -10,7 +10,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
 
+from hookgate.app.endpoint import _is_coded
 from hookgate.audit.digest import canonical
 from hookgate.audit.record import OutputRecord, Record
 from hookgate.audit.redact import CUT_CHARACTERS, SMALL_BYTES, Redactor
@@ -237,3 +239,16 @@ def test_a_large_call_s_record_is_as_if_looked_through_member_by_member(
     assert scribe.decision(record, scribe.clean_input(tool_input)) == (line, shown)
     # One that was made of another input than the record's is not used.
     assert scribe.decision(record, scribe.clean_input({"content": "of another"})) == (line, shown)
+
+
+_CODINGS = st.lists(
+    st.sampled_from(["identity", " Identity ,", "chunked", "gzip", "", ",", "identity, gzip", "chunked,identity"]),
+    max_size=3,
+)
+
+
+@given(fields=_CODINGS, known=st.sampled_from(["identity", "chunked"]))
+def test_a_coding_that_is_not_known_is_seen_as_if_all_of_them_were_gathered(fields: list[str], known: str) -> None:
+    headers = CIMultiDictProxy(CIMultiDict([("content-encoding", field) for field in fields]))
+    gathered = {part.strip().lower() for field in fields for part in field.split(",")} - {""}
+    assert _is_coded(headers, "Content-Encoding", known) == (not gathered <= {known})

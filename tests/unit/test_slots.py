@@ -73,3 +73,31 @@ async def test_who_gives_up_waiting_leaves_nothing_behind() -> None:
     crowd.comes("a", 5)
     await asyncio.gather(*crowd.tasks[-5:])
     assert crowd.slots.callers() == 0
+
+
+async def test_a_slot_that_comes_at_the_moment_of_giving_up_goes_to_the_next() -> None:
+    crowd = Crowd(Decision(max_in_flight=1, max_in_flight_per_principal=1))
+    first = crowd.slots.taken("a", heavy=False)
+    await first.__aenter__()
+    crowd.comes("a", 2)
+    await crowd.settled()
+    second, third = crowd.tasks
+    # The second is given its slot, and called off before it has its turn.
+    await first.__aexit__(None, None, None)
+    second.cancel()
+    crowd.go.set()
+    await third
+    assert second.cancelled()
+    assert (crowd.holding, crowd.slots.callers()) == (["a"], 0)
+
+
+async def test_slots_are_had_in_the_order_of_asking() -> None:
+    slots, order = Slots(Decision(max_in_flight=2, max_in_flight_per_principal=2)), list[int]()
+
+    async def one(number: int) -> None:
+        async with slots.taken("a", heavy=False):
+            order.append(number)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(one(number) for number in range(20)))
+    assert order == list(range(20))

@@ -10,6 +10,7 @@ from typing import Self
 import msgspec
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDictProxy
 
 from hookgate import __version__
 from hookgate.app.answering import HookResponse
@@ -175,15 +176,13 @@ def _head_fault(request: web.BaseRequest, terms: Terms) -> GateError | None:
         )
     if request.method != "POST":
         return GateError(ErrorKind.METHOD_UNKNOWN, "")
-    path = request.path.rstrip("/") or "/"
-    if path != terms.path:
+    headers, path = request.headers, request.path
+    if path != terms.path and (path.rstrip("/") or "/") != terms.path:
         return GateError(ErrorKind.PATH_UNKNOWN, "", hint=f"The hook's url must end in {terms.path}.")
-    if not _codings(request, "Content-Encoding") <= {"identity"} or not _codings(request, "Transfer-Encoding") <= {
-        "chunked"
-    }:
+    if _is_coded(headers, "Content-Encoding", "identity") or _is_coded(headers, "Transfer-Encoding", "chunked"):
         return GateError(ErrorKind.ENCODING_UNSUPPORTED, "")
-    media = request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
-    if media != _JSON:
+    media = headers.get("Content-Type", "")
+    if media != _JSON and media.split(";", 1)[0].strip().lower() != _JSON:
         return GateError(ErrorKind.CONTENT_TYPE_UNSUPPORTED, "", hint="Send Content-Type: application/json.")
     return _too_large(request.content_length or 0, terms)
 
@@ -239,13 +238,11 @@ def _foreign(request: web.BaseRequest, terms: Terms) -> str:
     return foreign(request.headers, terms.hosts, local_address(sockname))
 
 
-def _codings(request: web.BaseRequest, name: str) -> set[str]:
-    return {
-        coding
-        for value in request.headers.getall(name, ())
-        for part in value.split(",")
-        if (coding := part.strip().lower())
-    }
+def _is_coded(headers: CIMultiDictProxy[str], name: str, known: str) -> bool:
+    """Whether a field names another coding than the one that is known."""
+    return name in headers and any(
+        part.strip().lower() not in ("", known) for value in headers.getall(name) for part in value.split(",")
+    )
 
 
 async def _continue(request: web.BaseRequest) -> None:
