@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -759,7 +758,8 @@ class TestLargeBodies:
         if "tool_response" in sent:
             sent["tool_response"] = {"content": text}
         body = msgspec.json.encode(sent)
-        request = replace(stage.request(body), body=bytearray(body))
+        received, started = asyncio.get_running_loop().time(), time.perf_counter()
+        request = HookRequest(received, started, {}, bytearray(body), "127.0.0.1")
         await stage.gate.decide(request)
         record, digests = stage.record, stage.gate._recorder._digests
         assert record["body_digest"] == digests.of(Purpose.BODY, body)
