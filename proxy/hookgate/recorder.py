@@ -92,7 +92,7 @@ class Recorder:
         """Gives the record's line, and the record as it stands there. Nothing is waited for beyond the deadline."""
         if case.body_digested is not None or case.input_made is not None:
             case.sums = await self._digested(case, deadline)
-        if case.body_bytes > LIGHT_BYTES:
+        if case.body_bytes > LIGHT_BYTES and not _is_prepared(case):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline), self._turn:
                     return self._line(case, request, intended, sent)
@@ -213,3 +213,10 @@ class Recorder:
                     with contextlib.suppress(Exception):
                         given, case.clean = await case.input_made
         return Sums(body_digest=body, input_digest=given, response_digest=response)
+
+
+def _is_prepared(case: Case) -> bool:
+    """Whether all that takes long of a large call's record is made already. Where the input holds secrets, all of it is looked
+    through for them."""
+    sums, clean = case.sums, case.clean
+    return bool(clean is not None and not clean.has_secrets and sums.body_digest and sums.input_digest)
