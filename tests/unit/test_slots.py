@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import suppress
 
+import pytest
+
 from hookgate.config.tree import Decision
 from hookgate.slots import Slots
 
@@ -101,3 +103,22 @@ async def test_slots_are_had_in_the_order_of_asking() -> None:
 
     await asyncio.gather(*(one(number) for number in range(20)))
     assert order == list(range(20))
+
+
+async def test_one_who_gives_up_in_the_moment_in_which_a_slot_comes_free_is_only_passed_over() -> None:
+    slots = Slots(Decision(max_in_flight=1))
+    held = slots.taken("a", heavy=False)
+    await held.__aenter__()
+
+    async def wait() -> None:
+        async with slots.taken("b", heavy=False):
+            pass
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await held.__aexit__(None, None, None)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with slots.taken("c", heavy=False):
+        assert slots.callers() == 1
