@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -144,7 +144,7 @@ async def _steps(
     gate = Gate(
         # The gate looks at its own clock only; a long journal must not turn a slow machine into refusals.
         msgspec.structs.replace(config, decision=msgspec.structs.replace(config.decision, deadline_seconds=60.0)),
-        pdp=NoPdp(replace(decision, seconds=0.001)),
+        pdp=NoPdp(msgspec.structs.replace(decision, seconds=0.001)),
         journal=journal,
         metrics=metrics,
         log=log,

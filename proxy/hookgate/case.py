@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hookgate.audit.level import bare_answer
 from hookgate.audit.payload import Ending, Sums, content_of, ending_of, mcp_server_of
 from hookgate.audit.record import DroppedRecord, Origin, OutputRecord, Record, now
+from hookgate.audit.scribe import CleanInput
 from hookgate.config.audit import Level
 from hookgate.errors import ErrorKind
 from hookgate.facts.model import Facts
@@ -38,6 +39,10 @@ class Case:
     #: The digests of a large body and of a tool's large response, under way.
     body_digested: "asyncio.Future[str] | None" = None
     response_digested: "asyncio.Future[str] | None" = None
+    #: The tool's large input, under way: its digest, and as the record holds it.
+    input_made: "asyncio.Future[tuple[str, CleanInput | None]] | None" = None
+    #: The tool's input as the record holds it, where that is made already.
+    clean: CleanInput | None = None
     principal: Principal | None = None
     event: HookEvent | None = None
     #: The event's entry, also where only a hint of it could be found.
@@ -96,11 +101,11 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         time=now(),
         instance=case.origin.instance,
         host=case.origin.host,
-        outcome=case.outcome.value,
-        mode=case.mode.value,
+        outcome=str(case.outcome),
+        mode=str(case.mode),
         user=principal.id if principal else "",
         roles=principal.roles if principal else (),
-        source=principal.source.value if principal else "",
+        source=str(principal.source) if principal else "",
         verified=principal.verified if principal else False,
         claimed_user=principal.claimed_user if principal else "",
         attributes=_attributes(principal) if principal else {},
@@ -119,7 +124,7 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         transcript_path=transcript if isinstance(transcript, str) else "",
         mcp_server=server,
         mcp_source=server_source,
-        level=case.level.value,
+        level=str(case.level),
         input=event.tool_input if event and not bare else {},
         input_digest=sums.input_digest,
         changed_digest=sums.changed_digest,
@@ -135,7 +140,7 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         ran_seconds=ending.ran_seconds,
         calls=sums.calls,
         cut=(*(event.truncated if event else ()), *(("labels",) if case.labels.cut else ())),
-        effect=decision.effect.value if decision and not decision.no_match else "",
+        effect=str(decision.effect) if decision and not decision.no_match else "",
         policy=decision.policy if decision else "",
         policy_version=case.policy_version,
         asked_scope=case.asked_scope,
@@ -144,7 +149,7 @@ def record_of(case: Case, intended: Answer, sent: Answer) -> Record:
         dropped=tuple(DroppedRecord(d.source, d.field, d.why) for d in verdict.dropped) if verdict else (),
         contradictions=verdict.contradictions if verdict else (),
         reason=verdict.reason if verdict else "",
-        error=case.error.value if case.error else "",
+        error=str(case.error) if case.error else "",
         error_detail=case.error_detail,
         call_id=decision.call_id if decision else "",
         answer=answer,

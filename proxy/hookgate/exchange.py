@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from hookgate.errors import GateError
 from hookgate.identity.connection import UNKNOWN, Connection
@@ -11,15 +12,14 @@ from hookgate.pdp.decision import Decision
 from hookgate.pdp.request import Question
 
 
-@dataclass(frozen=True, slots=True)
-class HookRequest:
+class HookRequest(msgspec.Struct, frozen=True):
     """A request as it came in. `received` is a time of the loop's clock, by which deadlines go; `started` one of
     time.perf_counter(), which is finer. `fault` says why there is no whole body, and `body` then holds what there is of it.
     """
 
     received: float
     started: float
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     body: bytes | bytearray = b""
     remote: str = ""
     fault: GateError | None = None
@@ -45,10 +45,9 @@ class Trail(Protocol):
         """Counts a record that could not even be made, as `append` counts one that can't be written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An answer's bytes, and the decision that they belong to. `told` is what the caller asked about itself."""
 
     data: bytes
     decision_id: str
-    told: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, str] = {}

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import time
 from collections.abc import Callable
+from typing import cast
 
 import structlog
 
@@ -13,6 +14,7 @@ from hookgate.audit.record import Origin, Record
 from hookgate.case import Case, about
 from hookgate.client.telling import ASKING
 from hookgate.config import Config
+from hookgate.deadlines import Deadlines
 from hookgate.errors import ErrorKind, GateError
 from hookgate.exchange import HookRequest, Pdp, Reply, Trail
 from hookgate.facts import facts_of
@@ -77,7 +79,8 @@ class Gate:
         self._turn = Turn()
         #: With their scope: one scope may lack a policy that another has.
         self._kinds_with_policy: set[tuple[str, str]] = set()
-        self._limits: set[asyncio.Timeout] = set()
+        #: Until when there is to be a decision, and until when its record is waited for.
+        self._limits, self._waits = Deadlines(), Deadlines()
         self._under_way: set[str] = set()
         metrics.in_flight.set_function(self._under_way.__len__)
         self._slots = Slots(config.decision)
@@ -124,8 +127,7 @@ class Gate:
 
     def hurry(self) -> None:
         """Ends the decisions under way as if their time were over, because the service is: each is still answered."""
-        for limit in self._limits:
-            limit.reschedule(asyncio.get_running_loop().time())
+        self._limits.pass_all()
 
     async def decide(self, request: HookRequest) -> Reply:
         """Gives the answer to one request. Never raises, never takes longer than the deadline, writes the record first."""
@@ -143,13 +145,16 @@ class Gate:
 
     async def _intended(self, case: Case, request: HookRequest) -> Answer:
         """Gives what is to be answered in enforcing mode; every failure is an error of some kind."""
+        task = cast(asyncio.Task[None], asyncio.current_task())
+        others = task.cancelling()
+        limit = self._limits.set(self.time_to_decide(request.received), task.cancel)
         try:
-            async with asyncio.timeout_at(self.time_to_decide(request.received)) as limit:
-                self._limits.add(limit)
-                try:
-                    return await self._steps(case, request)
-                finally:
-                    self._limits.discard(limit)
+            return await self._steps(case, request)
+        except asyncio.CancelledError:
+            if not limit.is_over or task.cancelling() > others + 1:
+                # The client has gone.
+                raise
+            case.fail(case.waiting_for, "")
         except GateError as error:
             case.fail(error.kind, error.detail, error.hint)
         except TimeoutError:
@@ -157,6 +162,10 @@ class Gate:
         except Exception as error:  # noqa: BLE001 (whatever a bug raises, the client gets an answer)
             case.fail(ErrorKind.INTERNAL, type(error).__name__)
             self._log.error("internal", decision_id=case.id, exc_info=error)
+        finally:
+            self._limits.lift(limit)
+            if limit.is_over:
+                task.uncancel()
         if case.spec is None:
             case.spec = hinted_spec(request.body)
             if case.error is ErrorKind.PAYLOAD_MALFORMED and case.spec is not None and not case.spec.obeys:
@@ -282,19 +291,17 @@ class Gate:
         try:
             with self._spans.step("journal"):
                 line, record = await self._recorder.line(case, request, intended, sent, deadline)
-                # A hanging disk leaves the line in the queue: the decision stops waiting, the line may land yet.
-                written = self._journal.append(line, record.type, lost_as.value)
-                async with asyncio.timeout_at(max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS)):
-                    await asyncio.shield(written)
+                written = self._journal.append(line, record.type, str(lost_as))
+                await self._written(written, max(deadline, loop.time() + _LEAST_JOURNAL_SECONDS))
         except JournalError as error:
             fault, is_counted = str(error), True
         except TimeoutError:
             fault = "the record could not be written in time"
         except Exception as error:  # noqa: BLE001 (likewise)
             fault, is_counted = type(error).__name__, True
-            self._journal.lost(outcome=lost_as.value)
+            self._journal.lost(outcome=str(lost_as))
             self._log.error("internal", decision_id=case.id, exc_info=error)
-        self._metrics.journal_seconds.observe(time.perf_counter() - begun)
+        waited = time.perf_counter() - begun
         if fault:
             sent = self._unrecorded(case, fault, sent, is_counted=is_counted)
         shown: Record | None = None
@@ -304,12 +311,29 @@ class Gate:
         except Exception as error:  # noqa: BLE001 (no span may spoil an answer)
             self._log.error("internal", decision_id=case.id, exc_info=error)
         # Runs in the loop's next turn, when the answer is on its way, and before anything that comes in after it.
-        loop.call_soon(self._told, case, sent, shown)
+        loop.call_soon(self._told, case, sent, shown, waited)
         return sent
 
-    def _told(self, case: Case, sent: Answer, record: Record | None) -> None:
-        """Counts, logs and remembers what was decided."""
+    async def _written(self, written: asyncio.Future[None], deadline: float) -> None:
+        """Waits for a line of the journal. Raises TimeoutError, where the disk hangs: the line stays in the queue, and may land
+        yet."""
+        if written.done():
+            return written.result()
+
+        def give_up() -> None:
+            if not written.done():
+                written.set_exception(TimeoutError())
+
+        limit = self._waits.set(deadline, give_up)
         try:
+            await written
+        finally:
+            self._waits.lift(limit)
+
+    def _told(self, case: Case, sent: Answer, record: Record | None, waited_seconds: float) -> None:
+        """Counts, logs and remembers what was decided, and how long its record was waited for."""
+        try:
+            self._metrics.journal_seconds.observe(waited_seconds)
             if record is not None:
                 self._tally.decided(record)
                 self._observe(record)

@@ -9,16 +9,18 @@ import structlog
 
 from hookgate.audit.digest import Digests, Purpose
 from hookgate.audit.level import Levels
-from hookgate.audit.payload import Sums, ending_of, response_in, sums_of
+from hookgate.audit.payload import Sums, ending_of, input_digest_of, response_in, sums_of
 from hookgate.audit.reconcile import Calls, Sighting, Violation
 from hookgate.audit.record import Origin, Record, ServiceRecord, now
+from hookgate.audit.redact import SMALL_BYTES as WHOLE_BYTES
 from hookgate.audit.redact import Redactor
-from hookgate.audit.scribe import Scribe
+from hookgate.audit.scribe import CleanInput, Scribe
 from hookgate.case import Case, record_of
-from hookgate.config.audit import Audit
+from hookgate.config.audit import Audit, Level
 from hookgate.exchange import HookRequest, Trail
 from hookgate.hooks.answer import Answer
 from hookgate.hooks.decode import SMALL_BYTES
+from hookgate.hooks.event import HookEvent
 from hookgate.hooks.opinion import Opinion
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
 from hookgate.ids import uuid7
@@ -26,6 +28,8 @@ from hookgate.telemetry.metrics import Metrics
 
 #: Larger bodies are digested by another thread, while the PDP is asked.
 _DIGESTED_AT_ONCE_BYTES = 256 * 1024
+#: An input of so many texts and numbers at the most is looked through for secrets while the PDP is asked.
+_MOST_PARTS = 32
 #: Events that are about a call which may run, if they are not denied.
 _CALLS = frozenset({"PreToolUse", "PermissionRequest"})
 
@@ -70,19 +74,25 @@ class Recorder:
     def meanwhile(self, case: Case, request: HookRequest) -> None:
         """Makes what does not hang on the answer, while the PDP is asked. What fails here is made again with the record."""
         event = case.event
-        if event is None or len(request.body) > SMALL_BYTES or case.sums.body_digest:
+        if event is None or case.sums.body_digest or case.input_made is not None:
             return
         with contextlib.suppress(Exception):
+            if case.body_bytes > SMALL_BYTES:
+                case.input_made = asyncio.get_running_loop().run_in_executor(None, self._input_made, event)
+                self._let_go(case, request.body)
+                return
             body_digest = self._digests.of(Purpose.BODY, request.body)
             case.sums = sums_of(event, self._digests, body_digest=body_digest, response=case.response)
+            if case.body_bytes > WHOLE_BYTES:
+                case.clean = self._cleaned(event)
 
     async def line(
         self, case: Case, request: HookRequest, intended: Answer, sent: Answer, deadline: float
     ) -> tuple[bytes, Record]:
         """Gives the record's line, and the record as it stands there. Nothing is waited for beyond the deadline."""
-        if case.body_digested is not None:
+        if case.body_digested is not None or case.input_made is not None:
             case.sums = await self._digested(case, deadline)
-        if len(request.body) > LIGHT_BYTES:
+        if case.body_bytes > LIGHT_BYTES and not _is_prepared(case):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline), self._turn:
                     return self._line(case, request, intended, sent)
@@ -153,10 +163,37 @@ class Recorder:
                     self._digests,
                     body_digest=body_digest,
                     response=case.response,
+                    input_digest=case.sums.input_digest,
                     response_digest=case.sums.response_digest,
                     changed=changed,
                 )
-        return self._scribe.decision(record_of(case, intended, sent))
+        return self._scribe.decision(record_of(case, intended, sent), case.clean)
+
+    def _input_made(self, event: HookEvent) -> tuple[str, CleanInput | None]:
+        return input_digest_of(event, self._digests), self._cleaned(event)
+
+    def _cleaned(self, event: HookEvent) -> CleanInput | None:
+        """Gives the input as its record holds it, where that takes few steps, however long its texts are."""
+        given = event.tool_input
+        if len(given) > _MOST_PARTS or any(isinstance(part, dict | list) for part in given.values()):
+            return None
+        if self._levels.of(event.name, event.tool) is Level.METADATA:
+            return None
+        return self._scribe.clean_input(given)
+
+    @staticmethod
+    def _let_go(case: Case, body: bytes | bytearray) -> None:
+        """Frees a large body that nobody needs any more once its digest is made: what it says is read."""
+        digested = case.body_digested
+        if digested is None or not isinstance(body, bytearray) or len(case.response):
+            return
+
+        def free(done: "asyncio.Future[str]") -> None:
+            if not done.cancelled() and done.exception() is None:
+                with contextlib.suppress(BufferError):
+                    body.clear()
+
+        digested.add_done_callback(free)
 
     def _begun(self, purpose: Purpose, content: bytes | bytearray | memoryview) -> asyncio.Future[str] | None:
         """Small ones are digested when the record is made."""
@@ -167,9 +204,19 @@ class Recorder:
     @staticmethod
     async def _digested(case: Case, deadline: float) -> Sums:
         """Gives the digests that were begun; without one that is not done in time, it is made where it is needed."""
-        body = response = ""
+        body = given = response = ""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 body = await case.body_digested if case.body_digested is not None else ""
                 response = await case.response_digested if case.response_digested is not None else ""
-        return Sums(body_digest=body, response_digest=response)
+                if case.input_made is not None:
+                    with contextlib.suppress(Exception):
+                        given, case.clean = await case.input_made
+        return Sums(body_digest=body, input_digest=given, response_digest=response)
+
+
+def _is_prepared(case: Case) -> bool:
+    """Whether all that takes long of a large call's record is made already. Where the input holds secrets, all of it is looked
+    through for them."""
+    sums, clean = case.sums, case.clean
+    return bool(clean is not None and not clean.has_secrets and sums.body_digest and sums.input_digest)

@@ -9,12 +9,12 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.question import Filter

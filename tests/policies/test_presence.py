@@ -1,11 +1,11 @@
 """What an expression misses, about a Read call and a Bash call as the client sends them."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hookgate.config.tree import Pdp
 from hookgate.facts import facts_of

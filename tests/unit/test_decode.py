@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from hookgate.errors import ErrorKind, GateError
 from hookgate.hooks import decode
-from hookgate.hooks.decode import MAX_DEPTH, SMALL_BYTES, Read, Reader
+from hookgate.hooks.compact import MAX_DEPTH
+from hookgate.hooks.decode import SMALL_BYTES, Read, Reader
 from hookgate.recorded import Recorded
 
 #: Text made of what a reader of JSON may stumble over.
@@ -41,6 +44,13 @@ def read(
     body: bytes | bytearray, *, limit: int = 20_000, cut_bytes: int = 64 * 1024, whole_bytes: int = 4 * 1024 * 1024
 ) -> Read:
     return asyncio.run(Reader(values=limit, cut_bytes=cut_bytes, whole_bytes=whole_bytes).read(body))
+
+
+@contextmanager
+def read_by_windows(size_bytes: int) -> Iterator[None]:
+    """Has all larger bodies go the long way."""
+    with patch.object(decode, "SMALL_BYTES", size_bytes), patch.object(decode, "read_compact", lambda body: None):
+        yield
 
 
 def refused(body: bytes, **bounds: int) -> ErrorKind:
@@ -109,7 +119,7 @@ def test_at_length_a_large_body_is_read_window_by_window_and_its_tool_response_c
 def check_cut(value: dict[str, Any], style: dict[str, Any], window: int, cut_bytes: int) -> None:
     body = json.dumps(value, **style).encode()
     assume(len(body) > window)
-    with patch.object(decode, "SMALL_BYTES", window):
+    with read_by_windows(window):
         found = read(body, cut_bytes=cut_bytes)
     expected = exact(value)
     if found.truncated:
@@ -178,7 +188,7 @@ def test_escapes_and_strings_may_straddle_the_edge_of_a_window(piece: str) -> No
 @given(body=st.text(alphabet='"\\{}[],:01e. tn-', max_size=40).map(str.encode), window=windows)
 def test_what_is_no_json_is_refused_in_windows_as_it_is_in_one_piece(body: bytes, window: int) -> None:
     def outcome(windowed: int) -> Any:
-        with patch.object(decode, "SMALL_BYTES", windowed):
+        with read_by_windows(windowed):
             try:
                 return read(body, cut_bytes=10**6).value
             except GateError as error:
@@ -196,7 +206,7 @@ def test_bytes_of_any_kind_are_read_or_refused_as_malformed(body: bytes, window:
         reference = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
         reference = None
-    with patch.object(decode, "SMALL_BYTES", window):
+    with read_by_windows(window):
         try:
             found = read(bytearray(body), cut_bytes=10**6)
         except GateError as error:
@@ -209,7 +219,7 @@ def test_bytes_of_any_kind_are_read_or_refused_as_malformed(body: bytes, window:
 @given(value=objects, limit=st.integers(1, 30), window=windows)
 def test_values_are_counted_before_parsing_and_bounded_exactly(value: dict[str, Any], limit: int, window: int) -> None:
     body = json.dumps(value).encode()
-    with patch.object(decode, "SMALL_BYTES", window):
+    with read_by_windows(window):
         if size(value) > limit:
             assert refused(body, limit=limit) is ErrorKind.PAYLOAD_TOO_COMPLEX
         else:

@@ -6,13 +6,16 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 
 from hookgate import gate as module
 from hookgate import recorder
+from hookgate.audit.digest import Purpose
 from hookgate.audit.error import JournalError
 from hookgate.audit.record import Record
+from hookgate.audit.redact import Redactor
 from hookgate.config import Config, parse
 from hookgate.config.tree import Log
 from hookgate.errors import ErrorKind, GateError, Side
@@ -567,8 +570,6 @@ async def test_the_deadline_holds_although_the_disk_hangs(on_error: str, decisio
     assert 0.25 < seconds < 2
     assert stage.observed[-1].error == "audit_unavailable"
     assert stage.record["outcome"] == decision_outcome(decision)
-    for written in stage.trail.waiting:
-        written.set_result(None)
 
 
 def decision_outcome(decision: Decision) -> str:
@@ -582,8 +583,6 @@ async def test_a_record_that_may_land_late_is_followed_by_what_was_really_sent()
     (told,) = stage.trail.of("answer")
     assert told["detail"]["decision"] == reply.decision_id
     assert told["detail"]["answer"] == json.loads(reply.data)
-    for written in stage.trail.waiting:
-        written.set_result(None)
 
 
 async def test_a_record_that_can_t_be_written_is_followed_by_none_for_the_journal_counts_it() -> None:
@@ -736,3 +735,40 @@ async def test_the_payload_names_neither_user_nor_roles() -> None:
     await stage.answer({**BASH, "user": "root", "roles": ["admin"], "principal": {"id": "root"}, "verified": True})
     assert (stage.pdp.asked[0].principal_id, stage.pdp.asked[0].roles) == ("claude_user", ("claude_user",))
     assert stage.pdp.asked[0].principal_attributes["verified"] is False
+
+
+class TestLargeBodies:
+    """What of a large call is made on other threads or early, while the PDP is asked, and what of it is let go."""
+
+    @staticmethod
+    async def slow(question: Question, deadline: float) -> Decision:
+        await asyncio.sleep(0.02)
+        return ALLOW
+
+    @pytest.mark.parametrize("event", ["PreToolUse", "PostToolUse"])
+    @pytest.mark.parametrize("size_bytes", [3_000, 20_000, 100_000, 600_000])
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_its_record_is_as_if_made_of_it_at_the_end(self, event: str, size_bytes: int, at_once: bool) -> None:
+        stage = Stage(ALLOW if at_once else self.slow)
+        text = "größe\n" * (size_bytes // 8)
+        sent = payload(f"{event}.Write")
+        sent = {**sent, "tool_input": {"file_path": "/x", "content": f"token={'s3cr3t' * 4} {text}"}}
+        if "tool_response" in sent:
+            sent["tool_response"] = {"content": text}
+        body = msgspec.json.encode(sent)
+        received, started = asyncio.get_running_loop().time(), time.perf_counter()
+        request = HookRequest(received, started, {}, bytearray(body), "127.0.0.1")
+        await stage.gate.decide(request)
+        record, digests = stage.record, stage.gate._recorder._digests
+        assert record["body_digest"] == digests.of(Purpose.BODY, body)
+        assert record["body_bytes"] == len(body)
+        assert record["input_digest"] == digests.of_json(Purpose.INPUT, sent["tool_input"])
+        if "tool_response" in sent:
+            assert record["response_digest"] == digests.of_json(Purpose.RESPONSE, sent["tool_response"])
+            assert bytes(request.body) == body
+        elif size_bytes >= 600_000 and not at_once:
+            assert not request.body
+        kept = Redactor(b"")
+        kept._digests = digests
+        assert record["input"] == kept.redacted({"input": sent["tool_input"]})["input"]
+        assert "s3cr3t" not in json.dumps(record["input"])

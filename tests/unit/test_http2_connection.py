@@ -397,6 +397,53 @@ async def test_each_ping_and_each_setting_is_acknowledged() -> None:
     ]
 
 
+class TestPings:
+    """A server that measures the way sends one with each call, as soon as it may."""
+
+    @staticmethod
+    def pings(*numbers: int) -> bytes:
+        return b"".join(frames.frame(frames.PING, 0, 0, number.to_bytes(8, "big")) for number in numbers)
+
+    @staticmethod
+    def acknowledged(opened: Opened) -> list[int]:
+        return [int.from_bytes(payload, "big") for kind, flags, _, payload in opened.sent() if (kind, flags) == (6, 1)]
+
+    async def test_the_first_is_acknowledged_at_once_and_the_next_a_little_later(self) -> None:
+        opened = Opened()
+        opened.feed(self.pings(1), self.pings(2, 3))
+        assert self.acknowledged(opened) == [1]
+        # As its timer does, twice.
+        opened.connection._acknowledge()
+        assert self.acknowledged(opened) == [2, 3]
+        opened.connection._acknowledge()
+        opened.feed(self.pings(4))
+        assert self.acknowledged(opened) == [4]
+
+    async def test_those_that_wait_do_not_wait_for_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "_PING_SECONDS", 0.0)
+        opened = Opened()
+        opened.feed(self.pings(1, 2))
+        await asyncio.sleep(0.01)
+        assert self.acknowledged(opened) == [1, 2]
+
+    async def test_none_waits_where_a_message_does_or_many_come(self) -> None:
+        opened = Opened({frames.INITIAL_WINDOW_SIZE: 10})
+        opened.feed(self.pings(1))
+        opened.feed(self.pings(*range(2, 100)))
+        assert len(self.acknowledged(opened)) == 100 - 1 - module._MAX_PINGS
+        opened.ask(b"longer than ten bytes")
+        opened.feed(self.pings(100))
+        assert self.acknowledged(opened) == [100]
+
+    async def test_those_that_wait_end_with_the_connection(self) -> None:
+        opened = Opened()
+        opened.feed(self.pings(1, 2))
+        opened.connection.close()
+        timer = opened.connection._calm
+        assert timer is not None
+        assert timer.cancelled()
+
+
 @pytest.mark.parametrize("make", [lambda: Opened().connection, lambda: Opened(greeted=False).connection])
 async def test_closing_twice_is_closing(make: Callable[[], module.Connection]) -> None:
     connection = make()

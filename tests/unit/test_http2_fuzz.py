@@ -7,11 +7,15 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookgate.errors import GateError
+from hookgate.pdp.http2 import call as call_module
 from hookgate.pdp.http2 import frames
+from hookgate.pdp.http2.call import Call
+from hookgate.pdp.http2.fields import Fields
 from tests.unit.http2_peer import HEADERS, TRAILERS, Opened, answer, data, fields, framed, headers
 
 MESSAGE = b"answer"
@@ -150,3 +154,40 @@ async def test_a_changed_byte_changes_the_answer_at_most_where_it_stands(at: int
     if isinstance(found, bytes):
         assert found == by_library(bytes(whole))
     assert asyncio.get_running_loop().is_running()
+
+
+_FIELDS = st.lists(
+    st.sampled_from(
+        [
+            *((b":status", status) for status in (b"200", b"103", b"404")),
+            *((b"content-type", media) for media in (b"application/grpc", b"application/grpc+proto", b"text/html")),
+            *((b"grpc-status", number) for number in (b"0", b"14", b"x")),
+            (b"grpc-message", b"why%20not"),
+            (b"server", b"s"),
+        ]
+    ),
+    max_size=5,
+).map(tuple)
+
+
+@given(blocks=st.lists(st.tuples(_FIELDS, st.booleans()), min_size=1, max_size=4), message=st.booleans())
+def test_fields_that_are_known_to_be_well_are_taken_as_if_they_were_not(
+    blocks: list[tuple[Fields, bool]], message: bool
+) -> None:
+    loop = asyncio.new_event_loop()
+
+    def taken() -> list[object]:
+        call, found = Call(b"", b"", loop.create_future()), list[object]()
+        for sent, last in blocks:
+            if call.begun and message:
+                call.data(b"\0\0\0\0\x01x"[: 6 - len(call.answer)], last=False)
+            fault = call.fields(sent, last=last)
+            found.append((fault and (fault.kind, fault.detail), call.begun, call.whole))
+        return found
+
+    with pytest.MonkeyPatch.context() as unknown:
+        for name in ("begins_well", "ends_well"):
+            unknown.setattr(call_module, name, lambda fields: False)
+        long = taken()
+    assert taken() == long
+    loop.close()

@@ -1,11 +1,11 @@
 """Facts that are remembered are those that reading gives."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hookgate.facts import extract, facts_of
 from hookgate.facts.extract import read

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from cerbos.request.v1.request_pb2 import CheckResourcesRequest
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,8 +15,9 @@ from hookgate.facts import facts_of
 from hookgate.hooks.decode import Read
 from hookgate.hooks.event import event_from
 from hookgate.identity.principal import Principal, Source
+from hookgate.pdp import request
 from hookgate.pdp.question import question_for
-from hookgate.pdp.request import Question, encode
+from hookgate.pdp.request import Question, encode, encode_all
 from hookgate.pdp.response import allow_deep_answers
 from hookgate.recorded import Recorded
 from tests.unit.strategies import sent_objects, text
@@ -84,6 +85,61 @@ def test_ids_roles_and_names_of_any_characters_arrive(
     assert (resource.kind, resource.id, resource.scope) == (kind, name, scope)
     assert list(found.resources[0].actions) == [action]
     assert found.include_meta
+
+
+def long_way(asked: Question) -> CheckResourcesRequest:
+    """Gives the whole request, filled by protobuf itself."""
+    principal = {"id": asked.principal_id, "roles": list(asked.roles), "attr": dict(asked.principal_attributes)}
+    resource = {"kind": asked.kind, "id": asked.resource_id, "scope": asked.scope, "attr": dict(asked.attributes)}
+    plain = {
+        "requestId": asked.request_id,
+        "includeMeta": True,
+        "principal": principal,
+        "resources": [{"actions": [asked.action], "resource": resource}],
+        "requestContext": {"annotations": dict(asked.annotations or {})},
+        **({"auxData": {"jwt": {"token": asked.token, "keySetId": asked.key_set}}} if asked.token else {}),
+    }
+    return ParseDict(json.loads(json.dumps(plain)), CheckResourcesRequest())
+
+
+#: Alike, and not the same.
+_ALIKE = st.sampled_from([0, False, 0.0, "0", None, "", [], {}, [0], [False], {"a": 1}, {"a": True}, {"a": "1"}])
+
+
+@given(
+    st.lists(
+        st.builds(
+            question,
+            st.one_of(sent_objects, st.builds(lambda facts, more: {**more, "facts": facts}, _ALIKE, sent_objects)),
+            request_id=text,
+            principal_id=st.sampled_from(["alex", "sam"]),
+            roles=st.sampled_from([("eng",), ("eng", "ops"), ()]),
+            principal_attributes=st.dictionaries(st.sampled_from(["claims", "verified"]), _ALIKE),
+            annotations=st.dictionaries(text.filter(bool), text, min_size=1, max_size=2),
+            token=st.sampled_from(["", "t"]),
+            key_set=text,
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_was_asked_before_the_message_is_as_if_made_in_one_piece(asked: list[Question]) -> None:
+    for one in asked:
+        assert told(one) == long_way(one)
+    if asked:
+        both = CheckResourcesRequest.FromString(encode_all(asked))
+        assert list(both.resources) == [entry for one in asked for entry in long_way(one).resources]
+
+
+def test_only_so_many_parts_are_remembered_and_no_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request, "_facts", request._Parts())
+    for number in range(request._MAX_PARTS + 10):
+        assert (
+            told(question({"facts": {"number": number}})).resources[0].resource.attr["facts"].HasField("struct_value")
+        )
+    encode(question({"facts": "x" * request._MAX_PART_BYTES}))
+    known = request._facts._known
+    assert len(known) == request._MAX_PARTS
+    assert sum(map(len, known)) < request._MAX_PARTS * 100
 
 
 def test_empty_objects_and_lists_stay_what_they_are() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import suppress
 
+import pytest
+
 from hookgate.config.tree import Decision
 from hookgate.slots import Slots
 
@@ -73,3 +75,50 @@ async def test_who_gives_up_waiting_leaves_nothing_behind() -> None:
     crowd.comes("a", 5)
     await asyncio.gather(*crowd.tasks[-5:])
     assert crowd.slots.callers() == 0
+
+
+async def test_a_slot_that_comes_at_the_moment_of_giving_up_goes_to_the_next() -> None:
+    crowd = Crowd(Decision(max_in_flight=1, max_in_flight_per_principal=1))
+    first = crowd.slots.taken("a", heavy=False)
+    await first.__aenter__()
+    crowd.comes("a", 2)
+    await crowd.settled()
+    second, third = crowd.tasks
+    # The second is given its slot, and called off before it has its turn.
+    await first.__aexit__(None, None, None)
+    second.cancel()
+    crowd.go.set()
+    await third
+    assert second.cancelled()
+    assert (crowd.holding, crowd.slots.callers()) == (["a"], 0)
+
+
+async def test_slots_are_had_in_the_order_of_asking() -> None:
+    slots, order = Slots(Decision(max_in_flight=2, max_in_flight_per_principal=2)), list[int]()
+
+    async def one(number: int) -> None:
+        async with slots.taken("a", heavy=False):
+            order.append(number)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(one(number) for number in range(20)))
+    assert order == list(range(20))
+
+
+async def test_one_who_gives_up_in_the_moment_in_which_a_slot_comes_free_is_only_passed_over() -> None:
+    slots = Slots(Decision(max_in_flight=1))
+    held = slots.taken("a", heavy=False)
+    await held.__aenter__()
+
+    async def wait() -> None:
+        async with slots.taken("b", heavy=False):
+            pass
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await held.__aexit__(None, None, None)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with slots.taken("c", heavy=False):
+        assert slots.callers() == 1

@@ -99,3 +99,11 @@ async def test_a_fault_of_the_library_spoils_no_decision(monkeypatch: pytest.Mon
         reached.append(spans.metadata())
     assert reached == [None]
     await spans.stop()
+
+
+def test_what_fails_where_no_span_is_fails_as_ever() -> None:
+    for spans in (Spans().step("read"), Spans().decision({}, 0.0)):
+        with spans as inside:
+            assert not inside
+        with pytest.raises(ValueError, match="as ever"), spans:
+            raise ValueError("as ever")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookgate.hooks.catalog import spec_of
+from hookgate.hooks.catalog import EVENTS, spec_of
 from hookgate.hooks.opinion import Opinion
-from hookgate.hooks.verdict import Verdict, no_match_verdict, stricter, unstable, verdict_of
+from hookgate.hooks.verdict import Verdict, _judged, no_match_verdict, stricter, unstable, verdict_of
 from hookgate.outcome import Fallback, Outcome
 from hookgate.pdp.decision import Decision, Effect, Output
 from tests.unit.strategies import decisions
@@ -154,3 +154,10 @@ def test_an_unstable_call_is_denied_whatever_the_verdict_was(decision: Decision,
     found = unstable(verdict_of(decision, PRE_TOOL_USE, stricter_than_effect=rule))
     assert (found.outcome, found.opinion, found.explicit) == (Outcome.DENY, Opinion.DENY, True)
     assert (found.updated_input, found.readings) == (None, ())
+
+
+@pytest.mark.parametrize("rule", ["deny", "drop"])
+def test_what_is_allowed_without_a_word_is_judged_alike_the_short_way_and_the_long_one(rule: str) -> None:
+    for event in (*EVENTS, "Unheard"):
+        spec, allowed = spec_of(event), Decision(Effect.ALLOW, "p", "s")
+        assert verdict_of(allowed, spec, stricter_than_effect=rule) == _judged(allowed, spec, rule)

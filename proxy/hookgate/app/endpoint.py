@@ -10,6 +10,7 @@ from typing import Self
 import msgspec
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDictProxy
 
 from hookgate import __version__
 from hookgate.app.answering import HookResponse
@@ -26,6 +27,8 @@ from hookgate.hooks.event import HINT_BYTES
 from hookgate.identity.connection import Connection
 
 _JSON = "application/json"
+#: Of a body that is being read, so much may lie ready.
+_CHUNK_BYTES = 256 * 1024
 #: What the connection of a request tells of its other end.
 CONNECTION = web.RequestKey("connection", Connection)
 _LAST_RESORT = msgspec.json.encode(
@@ -173,15 +176,13 @@ def _head_fault(request: web.BaseRequest, terms: Terms) -> GateError | None:
         )
     if request.method != "POST":
         return GateError(ErrorKind.METHOD_UNKNOWN, "")
-    path = request.path.rstrip("/") or "/"
-    if path != terms.path:
+    headers, path = request.headers, request.path
+    if path != terms.path and (path.rstrip("/") or "/") != terms.path:
         return GateError(ErrorKind.PATH_UNKNOWN, "", hint=f"The hook's url must end in {terms.path}.")
-    if not _codings(request, "Content-Encoding") <= {"identity"} or not _codings(request, "Transfer-Encoding") <= {
-        "chunked"
-    }:
+    if _is_coded(headers, "Content-Encoding", "identity") or _is_coded(headers, "Transfer-Encoding", "chunked"):
         return GateError(ErrorKind.ENCODING_UNSUPPORTED, "")
-    media = request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
-    if media != _JSON:
+    media = headers.get("Content-Type", "")
+    if media != _JSON and media.split(";", 1)[0].strip().lower() != _JSON:
         return GateError(ErrorKind.CONTENT_TYPE_UNSUPPORTED, "", hint="Send Content-Type: application/json.")
     return _too_large(request.content_length or 0, terms)
 
@@ -211,18 +212,24 @@ async def _read(
 ) -> GateError | None:
     """Reads the body to its end, so that the client is ready to hear the answer; keeps only its beginning once it can't
     be decided about any more. Gives why there is no whole body."""
+    at = 0
     try:
         async with asyncio.timeout_at(terms.gate.time_to_decide(received)):
+            request.content.set_read_chunk_size(_CHUNK_BYTES)
+            if fault is None and (length := request.content_length or 0) > SMALL_BYTES:
+                # In one piece from the beginning: what grows is copied time and again.
+                body += bytes(length)
             while chunk := await request.content.readany():
-                fault = fault or _too_large(len(body) + len(chunk), terms)
-                body += chunk if fault is None else chunk[: max(0, HINT_BYTES - len(body))]
+                fault = fault or _too_large(at + len(chunk), terms)
+                part = chunk if fault is None else chunk[: max(0, HINT_BYTES - at)]
+                body[at : at + len(part)] = part
+                at += len(part)
     except TimeoutError:
         fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, "not received within the deadline")
     except (web.RequestPayloadError, HttpProcessingError, ConnectionError, RuntimeError) as error:
         # RuntimeError: the client had gone before its request's turn came.
         fault = fault or GateError(ErrorKind.BODY_INCOMPLETE, type(error).__name__)
-    if fault is not None:
-        del body[HINT_BYTES:]
+    del body[at if fault is None else min(at, HINT_BYTES) :]
     return fault
 
 
@@ -231,13 +238,11 @@ def _foreign(request: web.BaseRequest, terms: Terms) -> str:
     return foreign(request.headers, terms.hosts, local_address(sockname))
 
 
-def _codings(request: web.BaseRequest, name: str) -> set[str]:
-    return {
-        coding
-        for value in request.headers.getall(name, ())
-        for part in value.split(",")
-        if (coding := part.strip().lower())
-    }
+def _is_coded(headers: CIMultiDictProxy[str], name: str, known: str) -> bool:
+    """Whether a field names another coding than the one that is known."""
+    return name in headers and any(
+        part.strip().lower() not in ("", known) for value in headers.getall(name) for part in value.split(",")
+    )
 
 
 async def _continue(request: web.BaseRequest) -> None:

@@ -14,6 +14,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from hookgate.app.connections import Connections, peer_of
 from hookgate.app.endpoint import CONNECTION, HookEndpoint
+from hookgate.hooks.decode import SMALL_BYTES
 from hookgate.identity.connection import Connection, connection_of
 
 #: Tightly bound to aiohttp's internals; the tests post every malformed request that it is known to refuse.
@@ -22,6 +23,9 @@ _MAX_HEADERS = 128
 _HEAD_FIELDS = 4
 #: All heads that have not ended yet together, on all connections, in the same multiples.
 _ALL_HEADS_FIELDS = 128
+#: Reading stops at twice as much of a body as long as nobody asks for it: small bodies come whole, and large ones that wait for
+#: room take none.
+_AHEAD_BYTES = SMALL_BYTES // 2
 #: How long a client may go on sending after the answer to what could not be read.
 _LINGER_SECONDS = 5.0
 #: How long decisions that were cut short on stopping have to be recorded and answered.
@@ -219,6 +223,7 @@ class HookServer(web.Server):
             max_line_size=header_bytes,
             max_field_size=header_bytes,
             max_headers=_MAX_HEADERS,
+            read_bufsize=_AHEAD_BYTES,
             request_factory=self._request,
         )
         self.loop = loop

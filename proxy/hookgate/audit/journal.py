@@ -8,9 +8,11 @@ import asyncio
 import contextlib
 import errno
 import os
+import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
 from hookgate.audit.error import JournalError
@@ -26,6 +28,25 @@ MAX_WAITING_BYTES = 32 * 1024 * 1024
 _EARLIER_NAME = "records.jsonl"
 _BATCH_LINES = 512
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+#: A line with what it is about, and whom to tell.
+_Line = tuple[bytes, Entry, asyncio.Future[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Removing:
+    """A removal that is to be put on record, and whom to tell."""
+
+    removal: Removal
+    recorded: Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """The last of all, and how long the end may take."""
+
+    timeout_seconds: float
 
 
 class Journal:
@@ -47,13 +68,14 @@ class Journal:
         self._gap = Gap()
         self._ledger = Ledger(directory, options or Options(), self._gap, self._observer, self._make_directory)
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[bytes, Entry, asyncio.Future[None]]] = []
+        #: What the thread is to do, in order; nothing comes behind the closing.
+        self._asked: queue.SimpleQueue[_Line | _Removing | _Closing] = queue.SimpleQueue()
+        #: Of lines that nobody was told of yet. Only the loop's thread looks at it.
         self._waiting_bytes = 0
-        self._removals: list[tuple[Removal, Future[None]]] = []
         self._patience_seconds = 0.0
-        self._ready = threading.Condition()
+        #: Nothing is asked by another thread while it is being closed.
+        self._asking = threading.Lock()
         self._closing = False
-        self._close_seconds = 0.0
         self._lock = -1
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
@@ -99,19 +121,15 @@ class Journal:
         """Queues a record of a type: a JSON object with its line end. The future is done when it is written, and fails with
         JournalError; then it is counted as `outcome`, how its request is answered, or where there is none as its type."""
         written: asyncio.Future[None] = self._loop.create_future()
-        entry = Entry(kind, outcome)
-        with self._ready:
-            if self._closing:
-                written.set_exception(JournalError(f"{self._directory}: closed"))
-                return written
-            if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
-                why = f"{self._directory}: more than {MAX_WAITING_BYTES} bytes are waiting to be written"
-                written.set_exception(JournalError(why))
-                self.lost(kind, outcome)
-                return written
-            self._waiting.append((line, entry, written))
+        if self._closing:
+            written.set_exception(JournalError(f"{self._directory}: closed"))
+        elif self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
+            why = f"{self._directory}: more than {MAX_WAITING_BYTES} bytes are waiting to be written"
+            written.set_exception(JournalError(why))
+            self.lost(kind, outcome)
+        else:
             self._waiting_bytes += len(line)
-            self._ready.notify()
+            self._asked.put((line, Entry(kind, outcome), written))
         return written
 
     def lost(self, kind: str = "decision", outcome: str = "") -> None:
@@ -123,12 +141,11 @@ class Journal:
         """Queues the record of a removal, from any thread. The future is done when it is signed and on the disk, and fails with
         JournalError."""
         recorded: Future[None] = Future()
-        with self._ready:
+        with self._asking:
             if self._closing:
                 recorded.set_exception(JournalError(f"{self._directory}: closed"))
             else:
-                self._removals.append((removal, recorded))
-                self._ready.notify()
+                self._asked.put(_Removing(removal, recorded))
         return recorded
 
     def freed(self) -> None:
@@ -137,10 +154,10 @@ class Journal:
 
     async def close(self, timeout_seconds: float) -> None:
         """Writes what is waiting and a last checkpoint, at most so long, and lets the directory go."""
-        with self._ready:
-            self._closing = True
-            self._close_seconds = timeout_seconds
-            self._ready.notify()
+        with self._asking:
+            if not self._closing:
+                self._closing = True
+                self._asked.put(_Closing(timeout_seconds))
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join, timeout_seconds)
         if not self._thread.is_alive() and self._lock >= 0:
@@ -149,33 +166,68 @@ class Journal:
 
     def _run(self) -> None:
         while True:
-            with self._ready:
-                if not (self._waiting or self._removals or self._closing):
-                    self._ready.wait(self._ledger.wait_seconds())
-                batch, self._waiting = self._waiting[:_BATCH_LINES], self._waiting[_BATCH_LINES:]
-                removals, self._removals = self._removals, []
-                closing = self._closing
-            for removal, recorded in removals:
-                self._remove(removal, recorded)
-            if closing and not batch:
-                self._ledger.close(self._close_seconds)
+            batch: list[tuple[bytes, Entry]] = []
+            written: list[asyncio.Future[None]] = []
+            other = self._next(batch, written)
+            if batch or other is None:
+                self._write(batch, written)
+            if isinstance(other, _Removing):
+                self._remove(other)
+                self._write([], [])
+            elif other is not None:
+                self._ledger.close(other.timeout_seconds)
                 self._ledger.tell()
                 return
-            fault = self._ledger.write([(line, entry) for line, entry, _ in batch])
-            if batch:
-                # The loop is gone when the process ends without closing; then nobody waits for an answer either.
-                with contextlib.suppress(RuntimeError):
-                    self._loop.call_soon_threadsafe(_settle, [written for _, _, written in batch], fault)
-                with self._ready:
-                    self._waiting_bytes -= sum(len(line) for line, _, _ in batch)
-            self._ledger.tell()
 
-    def _remove(self, removal: Removal, recorded: Future[None]) -> None:
-        fault = self._ledger.remove(removal)
+    def _next(
+        self, batch: list[tuple[bytes, Entry]], written: list[asyncio.Future[None]]
+    ) -> _Removing | _Closing | None:
+        """Waits until there is something to do, or something may be due. Takes the lines that have come, and gives what else
+        came behind them."""
+        asked = self._asked
+        try:
+            one = asked.get(timeout=self._ledger.wait_seconds())
+        except queue.Empty:
+            return None
+        while isinstance(one, tuple):
+            line, entry, future = one
+            batch.append((line, entry))
+            written.append(future)
+            if len(batch) == _BATCH_LINES or asked.empty():
+                return None
+            one = asked.get()
+        return one
+
+    def _write(self, batch: Sequence[tuple[bytes, Entry]], written: Sequence[asyncio.Future[None]]) -> None:
+        fault = self._ledger.write(batch)
+        # Before anybody is told: who is woken would wait for this thread to end what it does.
+        self._ledger.tell()
+        if written:
+            # The loop is gone when the process ends without closing; then nobody waits for an answer either.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._settle, batch, written, fault)
+
+    def _settle(
+        self, batch: Sequence[tuple[bytes, Entry]], written: Sequence[asyncio.Future[None]], fault: JournalError | None
+    ) -> None:
+        for line, _ in batch:
+            self._waiting_bytes -= len(line)
+        for future in written:
+            if future.done():
+                continue
+            if fault is None:
+                future.set_result(None)
+            else:
+                future.set_exception(fault)
+                # A decision that has stopped waiting is not told any more; that is no fault of the loop's.
+                future.exception()
+
+    def _remove(self, asked: _Removing) -> None:
+        fault = self._ledger.remove(asked.removal)
         if fault is None:
-            recorded.set_result(None)
+            asked.recorded.set_result(None)
         else:
-            recorded.set_exception(fault)
+            asked.recorded.set_exception(fault)
 
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -186,15 +238,3 @@ class Journal:
             if before >= 0:
                 os.close(before)
         self._prepare()
-
-
-def _settle(futures: Sequence[asyncio.Future[None]], fault: JournalError | None) -> None:
-    for future in futures:
-        if future.done():
-            continue
-        if fault is None:
-            future.set_result(None)
-        else:
-            future.set_exception(fault)
-            # A decision that has stopped waiting is not told any more; that is no fault of the loop's.
-            future.exception()

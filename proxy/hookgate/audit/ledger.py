@@ -1,7 +1,6 @@
 """The chain on the disk: batches of lines, checkpoints, gaps, and the change from one segment to the next."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -123,13 +122,15 @@ class Ledger:
         try:
             if not self._is_open:
                 self.open()
-            due = self._due()
+            now = time.time()
+            due = self._due(now)
             if self._segment.is_gone:
                 self._take_up_again()
                 due = True
-            if self._is_full():
+            if self._is_full(now):
                 self._seal()
-            self._mind_the_bound(batch)
+            if self._options.disk_bytes is not None:
+                self._mind_the_bound(batch, self._options.disk_bytes)
             self._append(batch, checkpoint=due)
             if due:
                 self._mind_the_next_key()
@@ -140,7 +141,8 @@ class Ledger:
         except Exception as error:  # noqa: BLE001 (whatever happens, those who wait are told, and the thread goes on)
             fault = JournalError(f"{self._where}: {type(error).__name__}")
         else:
-            self.failed("")
+            if self._fault:
+                self.failed("")
             return None
         self.failed(str(fault))
         self.lose(batch)
@@ -150,9 +152,9 @@ class Ledger:
         """Has the observer told what was written; apart from `write`, so that nobody waits for it."""
         wrote, self._wrote = self._wrote, []
         for own, batch, checkpoint, size_bytes in wrote:
-            kinds = Counter(entry.kind for _, entry in (*own, *batch))
-            if checkpoint:
-                kinds[CHECKPOINT] += 1
+            kinds = {CHECKPOINT: 1} if checkpoint else {}
+            for _, entry in (*own, *batch):
+                kinds[entry.kind] = kinds.get(entry.kind, 0) + 1
             self._observer.wrote(kinds, size_bytes)
 
     def lose(self, batch: Batch) -> None:
@@ -221,11 +223,8 @@ class Ledger:
     def _where(self) -> Path:
         return self._segment.path if self._is_open else self._directory
 
-    def _mind_the_bound(self, batch: Batch) -> None:
+    def _mind_the_bound(self, batch: Batch, bound: int) -> None:
         """Raises JournalError where a batch does not fit into the room that segments may take."""
-        bound = self._options.disk_bytes
-        if bound is None:
-            return
         size = sum(len(line) + _LINK_BYTES for line, _ in batch)
         if self._before_bytes + self._segment.end + size < bound:
             return
@@ -274,16 +273,13 @@ class Ledger:
             made.append((repair, Entry("journal_repair")))
         return made
 
-    def _due(self) -> bool:
+    def _due(self, now: float) -> bool:
         """By both clocks: one stands still while the machine sleeps, the other may be set."""
         seconds = self._options.checkpoint_seconds
-        return time.monotonic() - self._checkpoint_at >= seconds or abs(time.time() - self._checkpoint_wall) >= seconds
+        return time.monotonic() - self._checkpoint_at >= seconds or abs(now - self._checkpoint_wall) >= seconds
 
-    def _is_full(self) -> bool:
-        return (
-            self._segment.end >= self._options.segment_bytes
-            or time.time() - self._began >= self._options.segment_seconds
-        )
+    def _is_full(self, now: float) -> bool:
+        return self._segment.end >= self._options.segment_bytes or now - self._began >= self._options.segment_seconds
 
     def _append(self, batch: Batch, *, checkpoint: bool) -> None:
         """A gap comes first of all, but for the line that a chain begins with; a checkpoint comes behind the journal's own
@@ -314,14 +310,13 @@ class Ledger:
         data = b"".join(lines)
         begun = time.perf_counter()
         self._segment.write(data, sync=self._options.sync)
-        seconds = time.perf_counter() - begun
         # Written: nothing that follows may tell otherwise.
         self._end, self._sealed, self._own = end, not batch, ()
         if loss is not None:
             self._gap.recorded(loss)
             self._observer.gap(loss)
         if self._options.sync:
-            self._observer.synced(seconds, None)
+            self._observer.synced(time.perf_counter() - begun, None)
         else:
             self._syncer.written(self._segment.file)
         self._wrote.append((own, batch, checkpoint, len(data)))

@@ -80,17 +80,18 @@ def sums_of(
     *,
     body_digest: str,
     response: memoryview,
+    input_digest: str = "",
     response_digest: str = "",
     changed: dict[str, Any] | None = None,
 ) -> Sums:
-    """Gives an event's. `response` is what its tool gave back, with its digest if that is made already; `changed` is the input
-    that a policy put in the place of the client's."""
+    """Gives an event's. `response` is what its tool gave back; digests that are made already are not made again; `changed` is the
+    input that a policy put in the place of the client's."""
     payload = event.payload
     if len(response) and not response_digest:
         response_digest = digests.of(Purpose.RESPONSE, response)
     return Sums(
         body_digest=body_digest,
-        input_digest=digests.of_json(Purpose.INPUT, event.tool_input) if "tool_input" in payload else "",
+        input_digest=input_digest or input_digest_of(event, digests),
         changed_digest=digests.of_json(Purpose.INPUT, changed) if changed is not None else "",
         response_bytes=len(response),
         response_digest=response_digest,
@@ -98,6 +99,13 @@ def sums_of(
         content_bytes=_sizes(payload, _RESPONSES.get(event.name, ""), len(response)),
         is_whole=True,
     )
+
+
+def input_digest_of(event: HookEvent, digests: Digests) -> str:
+    """Gives the digest of an event's tool input; empty where there is none."""
+    if event.written is not None and (json := event.written.take()):
+        return digests.of(Purpose.INPUT, json)
+    return digests.of_json(Purpose.INPUT, event.tool_input) if "tool_input" in event.payload else ""
 
 
 def content_of(event: HookEvent) -> dict[str, Any]:

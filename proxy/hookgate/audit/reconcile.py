@@ -9,6 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import msgspec
+
 from hookgate.audit.record import CallRecord
 
 #: Calls, prompts and permission prompts remembered; beyond it the oldest is forgotten, and what becomes of it not compared.
@@ -30,8 +32,7 @@ class Violation(StrEnum):
     UNASKED = "unasked"
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True):
     """A hook request as far as others belong to it. Digests are keyed, of canonical JSON."""
 
     event: str
@@ -85,8 +86,8 @@ class Calls:
 
     def saw(self, sighting: Sighting) -> Finding | None:
         """Takes note of a request that is answered; gives what is wrong with the call that it is about."""
-        ids = (sighting.session_id, sighting.prompt_id, sighting.tool_use_id)
-        if not sighting.session_id or any(len(text) > _MAX_ID_CHARACTERS for text in ids):
+        longest = max(len(sighting.session_id), len(sighting.prompt_id), len(sighting.tool_use_id))
+        if not sighting.session_id or longest > _MAX_ID_CHARACTERS:
             return None
         match sighting.event:
             case "UserPromptSubmit":

@@ -93,9 +93,10 @@ class Segment:
 
     def write(self, data: bytes, *, sync: bool) -> None:
         """Writes all or nothing, as far as the file lets it; with `sync`, on the disk. Raises OSError."""
-        self._tidy()
-        done = 0
+        if self._untidy:
+            self._tidy()
         try:
+            done = os.write(self.file, data)
             while done < len(data):
                 done += os.write(self.file, data[done:])
             if sync:
@@ -107,9 +108,8 @@ class Segment:
         self.end += done
 
     def _tidy(self) -> None:
-        if self._untidy:
-            os.ftruncate(self.file, self.end)
-            self._untidy = False
+        os.ftruncate(self.file, self.end)
+        self._untidy = False
 
 
 def flush(file: int) -> None:

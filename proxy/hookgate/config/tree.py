@@ -189,7 +189,7 @@ class Limits(Section, frozen=True):
     body_bytes: Annotated[int, Meta(ge=1024, description="Largest body that is read.")] = 32 * 1024 * 1024
     bodies_in_flight_bytes: Annotated[
         int, Meta(ge=1024, description="Room for all large bodies together (those over 64 KiB); others wait.")
-    ] = 16 * 1024 * 1024
+    ] = 4 * 1024 * 1024
     values: Annotated[int, Meta(ge=100, description="JSON values in a body, counted before it is parsed.")] = 20_000
     tool_response_bytes: Annotated[
         int,

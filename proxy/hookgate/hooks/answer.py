@@ -1,7 +1,6 @@
 """The answer in the form that an event's client obeys: never one that it rejects, never one weaker than the verdict."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,8 +14,7 @@ from hookgate.outcome import Fallback, Outcome
 _CUT = " … (cut)"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What the client is sent. `opinion` is what it amounts to for the client; `unenforceable`: it was to be denied, and
     the client obeys no denial of this event."""
 

@@ -14,15 +14,13 @@ from typing import Any
 import re2
 
 from hookgate.errors import ErrorKind, GateError
+from hookgate.hooks.compact import MAX_DEPTH, MAX_EXACT, Written, beside_texts, read_compact
 from hookgate.hooks.turn import LIGHT_BYTES, Turn
 
 #: Bodies up to this size are read in one go; larger ones window by window, other requests getting their turn between.
 SMALL_BYTES = 64 * 1024
 _SLICE_SECONDS = 0.004
-MAX_DEPTH = 100
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
-#: Integers beyond this are not exact in a double, which is what the PDP and the client compute with (RFC 8259, 6).
-MAX_EXACT = 2**53
 
 #: Bytes are bytes: no character is longer.
 _BYTES = re2.Options()
@@ -63,11 +61,15 @@ class Reader:
         Raises GateError: payload_too_complex, payload_malformed, pdp_too_large (larger than the PDP takes, even without
         the tool's response).
         """
-        if len(body) <= LIGHT_BYTES and self._has_few_values(body):
-            return self._parse(body, ())
+        beside = len(body) if len(body) <= min(LIGHT_BYTES, self._cut_bytes) else beside_texts(body, self._cut_bytes)
+        if len(body) <= SMALL_BYTES and beside is not None and beside <= LIGHT_BYTES:
+            read = self._read_at_once(body, beside)
+            if read is not None:
+                return read
         async with self._turn:
-            if len(body) <= SMALL_BYTES and self._has_few_values(body):
-                return self._parse(body, ())
+            read = self._read_at_once(body, beside)
+            if read is not None:
+                return read
         truncated: tuple[str, ...] = ()
         response = await self._scan(body)
         if response is not None and response[1] - response[0] > self._cut_bytes:
@@ -79,6 +81,20 @@ class Reader:
             read = self._parse(body, truncated, is_bounded=True)
             read.response = response
             return read
+
+    def _read_at_once(self, body: bytes | bytearray, beside: int | None) -> "Read | None":
+        """None where a body may hold more values than may be, or a response that is to be left out, or where it is large and not
+        written as clients do. `beside` is how many of its bytes stand beside its long texts, if that is known."""
+        if (
+            beside is not None
+            and len(body) <= self._whole_bytes
+            and (beside <= self._values or _most_values(body) <= self._values)
+            and (found := read_compact(body)) is not None
+        ):
+            return Read(found[0], False, (), found[1])
+        if len(body) <= SMALL_BYTES and self._has_few_values(body):
+            return self._parse(body, ())
+        return None
 
     def _has_few_values(self, body: bytes | bytearray) -> bool:
         """Whether a body is sure to hold no more values than may be, and no response that is to be left out. Brackets and commas
@@ -159,14 +175,18 @@ class Reader:
 
 class Read:
     """A body's JSON object, whether a value had to be replaced, and which attributes were left out for their size. `response`
-    is where `tool_response` stands in the body, of a body that was searched for it."""
+    is where `tool_response` stands in the body, of a body that was searched for it; `written` the tool's input in canonical
+    form, where it was written already."""
 
-    __slots__ = ("altered", "response", "truncated", "value")
+    __slots__ = ("altered", "response", "truncated", "value", "written")
 
-    def __init__(self, value: dict[str, Any], altered: bool, truncated: tuple[str, ...]) -> None:
+    def __init__(
+        self, value: dict[str, Any], altered: bool, truncated: tuple[str, ...], written: Written | None = None
+    ) -> None:
         self.value = value
         self.altered = altered
         self.truncated = truncated
+        self.written = written
         self.response: tuple[int, int] | None = None
 
 

@@ -1,11 +1,13 @@
 """A hook's payload as one value."""
 
 import re
-from dataclasses import dataclass, replace
 from typing import Any, Self
+
+import msgspec
 
 from hookgate.errors import ErrorKind, GateError
 from hookgate.hooks.catalog import EventSpec, spec_of
+from hookgate.hooks.compact import Written
 from hookgate.hooks.decode import Read
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -15,8 +17,7 @@ HINT_BYTES = 4096
 _MAX_TOOL_CHARACTERS = 512
 
 
-@dataclass(frozen=True, slots=True)
-class HookEvent:
+class HookEvent(msgspec.Struct, frozen=True):
     """One hook request, read and checked.
 
     `payload` is what the client sent (without a key named `facts`, which is ours), completed by the attributes that
@@ -37,6 +38,8 @@ class HookEvent:
     altered: bool = False
     dropped: tuple[str, ...] = ()
     truncated: tuple[str, ...] = ()
+    #: The tool's input in canonical form, where it was written already.
+    written: Written | None = None
 
     @property
     def action(self) -> str:
@@ -51,7 +54,7 @@ class HookEvent:
 
     def with_input(self, tool_input: dict[str, Any]) -> Self:
         """Gives the same event with another tool input."""
-        return replace(self, payload={**self.payload, "tool_input": tool_input})
+        return msgspec.structs.replace(self, payload={**self.payload, "tool_input": tool_input}, written=None)
 
 
 def event_from(read: Read) -> HookEvent:
@@ -84,6 +87,7 @@ def event_from(read: Read) -> HookEvent:
         altered=read.altered,
         dropped=dropped,
         truncated=read.truncated,
+        written=read.written,
     )
 
 

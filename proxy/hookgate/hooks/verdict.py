@@ -1,7 +1,9 @@
 """What the PDP's answer amounts to: the strictest of its effect and all its outputs."""
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hookgate.hooks.catalog import EventSpec, Form
 from hookgate.hooks.fields import alike
@@ -18,8 +20,7 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What is to be answered, before it takes an event's form.
 
     `opinion` NONE leaves the call to the client's own rules. `readings` are the outputs whose further fields may travel
@@ -37,8 +38,18 @@ class Verdict:
     dropped: tuple[Dropped, ...] = ()
 
 
+#: What nearly every call gets.
+_ALLOWED = Verdict(Outcome.ALLOW, Opinion.NONE)
+
+
 def verdict_of(decision: Decision, spec: EventSpec, *, stricter_than_effect: str = "deny") -> Verdict:
     """Judges one answer of the PDP (not a NO_MATCH). An output can make it stricter than the effect, never weaker."""
+    if decision.effect is Effect.ALLOW and not decision.outputs:
+        return _ALLOWED
+    return _judged(decision, spec, stricter_than_effect)
+
+
+def _judged(decision: Decision, spec: EventSpec, stricter_than_effect: str) -> Verdict:
     readings = [read(output, spec) for output in decision.outputs]
     dropped = tuple(drop for reading in readings for drop in reading.dropped)
     if decision.effect is Effect.DENY:

@@ -1,8 +1,9 @@
 """What a source found, before roles are made of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from hookgate.config.identity import Roles
 from hookgate.identity.connection import Connection
@@ -11,8 +12,7 @@ from hookgate.identity.principal import Source
 NO_ROLES = Roles()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """Who asks, by one source. `user` may be empty where the source can't name one."""
 
     user: str
@@ -22,9 +22,13 @@ class Found:
     groups: tuple[str, ...] = ()
     #: Roles that the source itself gives.
     roles: tuple[str, ...] = ()
-    claims: dict[str, Any] = field(default_factory=dict)
-    token: str = field(default="", repr=False)
+    claims: dict[str, Any] = {}
+    token: str = ""
     key_set: str = ""
+
+    def __repr__(self) -> str:
+        # The token must not show.
+        return f"Found({self.user!r}, {self.source})"
 
     def all_roles(self) -> set[str]:
         """Gives the roles that the source, its groups and the configuration make up."""

@@ -1,9 +1,10 @@
 """Identity as headers tell it. Anyone can send them, so nothing found here counts as verified."""
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
+
+import msgspec
 
 from hookgate.config.identity import HeadersSource
 from hookgate.errors import ErrorKind, GateError
@@ -18,15 +19,15 @@ ROLES = "X-Claude-User-Roles"
 SCOPE = "X-Cerbos-Scope"
 #: What follows is the label's name.
 LABEL = "X-Claude-Label-"
+_LABEL = LABEL.lower()
 
 _MAX_LABELS, _MAX_LABEL_NAME_CHARACTERS, _MAX_LABEL_CHARACTERS = 16, 64, 256
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(msgspec.Struct, frozen=True):
     """What a client says of itself, for records only; nothing vouches for it. Names are in lower case."""
 
-    values: dict[str, str] = dataclasses.field(default_factory=dict)
+    values: dict[str, str] = {}
     #: Whether there were more, or longer ones, than are kept.
     cut: bool = False
 
@@ -90,7 +91,7 @@ def labels_from(headers: Mapping[str, str]) -> Labels:
     values: dict[str, str] = {}
     cut = False
     for header, value in headers.items():
-        if header[: len(LABEL)].lower() != LABEL.lower():
+        if header[: len(LABEL)].lower() != _LABEL:
             continue
         name, text = header[len(LABEL) :].lower(), text_of(value)
         if not name or name in values or not text:

@@ -1,8 +1,9 @@
 """Who a hook call is made for."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 
 class Source(StrEnum):
@@ -21,8 +22,7 @@ class Source(StrEnum):
         return self not in (Source.HEADER, Source.DEFAULT)
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """The principal that Cerbos is asked about. `roles` is never empty, sorted and without duplicates."""
 
     id: str
@@ -30,14 +30,18 @@ class Principal:
     source: Source
     verified: bool = False
     groups: tuple[str, ...] = ()
-    claims: dict[str, Any] = field(default_factory=dict)
+    claims: dict[str, Any] = {}
     #: What the directory knows of the user.
-    known: dict[str, Any] = field(default_factory=dict)
+    known: dict[str, Any] = {}
     #: Whom X-Claude-User named, where that is somebody else than the verified user.
     claimed_user: str = ""
     #: The caller's own token, where the PDP is to be handed it, and the key set that it is to use.
-    token: str = field(default="", repr=False)
+    token: str = ""
     key_set: str = ""
+
+    def __repr__(self) -> str:
+        # The token must not show.
+        return f"Principal({self.id!r}, {self.roles!r}, {self.source})"
 
     def attributes(self) -> dict[str, Any]:
         """Gives `principal.attr`."""

@@ -13,6 +13,8 @@ def mode_for(principal: Principal | None, default: Mode, rules: Sequence[Rollout
     Where several rules match, enforce wins: otherwise a caller could name itself into an observed group beside its own.
     An observe rule matches verified principals only, unless it says `allow_unverified`.
     """
+    if not rules:
+        return default
     if principal is None:
         return _strictest([default, *(rule.mode for rule in rules)])
     matching = [rule.mode for rule in rules if _matches(rule, principal)]

@@ -1,8 +1,9 @@
 """What the PDP said."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 
 class Effect(StrEnum):
@@ -12,8 +13,7 @@ class Effect(StrEnum):
     DENY = "EFFECT_DENY"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """The output of one activated rule: not of the winning one only, so it may contradict the effect.
 
     `source` is Cerbos's `src` (policy and rule); `value` is JSON, its numbers doubles; `error` is set where the
@@ -25,8 +25,7 @@ class Output:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """One answer of the PDP. `policy` and `scope` name what matched; `no_match` says that no policy exists for the kind."""
 
     effect: Effect

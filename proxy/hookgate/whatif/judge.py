@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from msgspec.structs import replace
 
 from hookgate.config.tree import Pdp
 from hookgate.errors import ErrorKind, GateError

@@ -5,7 +5,7 @@ from collections import deque
 
 from hookgate.errors import ErrorKind, GateError
 from hookgate.pdp.http2.fields import Fields
-from hookgate.pdp.http2.status import failure, fault_in_headers, fault_in_trailers, has_status
+from hookgate.pdp.http2.status import begins_well, ends_well, failure, fault_in_headers, fault_in_trailers, has_status
 
 #: Largest answer that is taken, as with grpcio.
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -71,6 +71,9 @@ class Call:
     def fields(self, fields: Fields, *, last: bool) -> GateError | None:
         """Takes a block of header fields. Gives an error where there will be no answer."""
         if not self.begun:
+            if not last and begins_well(fields):
+                self.begun = True
+                return None
             if not last and any(name == b":status" and value[:1] == b"1" for name, value in fields):
                 # An interim answer (RFC 9113, 8.1).
                 return None
@@ -81,9 +84,11 @@ class Call:
             return fault or failure("INTERNAL", "an answer without a message")
         if not last:
             return failure("INTERNAL", "header fields in the middle of an answer")
-        if any(name.startswith(b":") for name, _ in fields):
-            return failure("INTERNAL", "trailers that are none")
-        fault = fault_in_trailers(fields)
+        fault = None
+        if not ends_well(fields):
+            if any(name.startswith(b":") for name, _ in fields):
+                return failure("INTERNAL", "trailers that are none")
+            fault = fault_in_trailers(fields)
         if fault is None and len(self.answer) != self.end:
             return failure("INTERNAL", "an answer without a whole message")
         self.whole = fault is None

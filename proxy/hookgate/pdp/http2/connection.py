@@ -22,6 +22,9 @@ _RENEW_BYTES = 8 * 1024 * 1024
 _MAX_STREAM = 2**31 - 1
 #: Replies that a server may have us owe while it does not read.
 _MAX_OWED = 1000
+#: A server that measures its connections (grpc-go) sends a ping with each call, once the one before is acknowledged: after one,
+#: others wait for so long, if they are not more. That costs it no room: where a message waits for some, none of them does.
+_PING_SECONDS, _MAX_PINGS = 0.1, 8
 #: How long a server that let a call time out may leave a ping unanswered.
 _SILENCE_SECONDS = 5.0
 #: How long the last words may take to leave.
@@ -76,6 +79,9 @@ class Connection(asyncio.Protocol):
         self._owed = 0
         self._heard = 0
         self._probe: asyncio.TimerHandle | None = None
+        #: Runs for a while after a ping was acknowledged; those that came meanwhile.
+        self._calm: asyncio.TimerHandle | None = None
+        self._pings: list[bytes] = []
         #: A header block that goes on in the next frame: its stream, its flags, and what has come of it.
         self._open_block: tuple[int, int, bytearray] | None = None
 
@@ -267,8 +273,21 @@ class Connection(asyncio.Protocol):
             raise ProtocolError(PROTOCOL_ERROR, "PING on a stream")
         if len(payload) != 8:
             raise ProtocolError(FRAME_SIZE_ERROR, f"PING of {len(payload)} bytes")
-        if not flags & frames.ACK:
-            self._owe(frames.frame(frames.PING, frames.ACK, 0, payload))
+        if flags & frames.ACK:
+            return
+        if self._calm is not None and len(self._pings) < _MAX_PINGS and not self._blocked:
+            self._pings.append(payload)
+            return
+        self._owe(frames.frame(frames.PING, frames.ACK, 0, payload))
+        if self._calm is None:
+            self._calm = self._loop.call_later(_PING_SECONDS, self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        """Answers the pings that have waited."""
+        waiting, self._pings = self._pings, []
+        for payload in waiting:
+            self._write(frames.frame(frames.PING, frames.ACK, 0, payload))
+        self._calm = self._loop.call_later(_PING_SECONDS, self._acknowledge) if waiting else None
 
     def _take_settings(self, flags: int, stream: int, payload: bytes) -> None:
         if stream:
@@ -461,8 +480,9 @@ class Connection(asyncio.Protocol):
         if goaway is not None:
             self._write(frames.goaway(goaway))
         self.is_over, self.usable = True, False
-        if self._probe is not None:
-            self._probe.cancel()
+        for timer in (self._probe, self._calm):
+            if timer is not None:
+                timer.cancel()
         if self._transport is not None:
             self._transport.close()
             # Without this, one that does not read would keep the connection open.

@@ -1,5 +1,6 @@
 """What a call's header fields say of its end: gRPC's status codes, HTTP's, and HTTP/2's error codes."""
 
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from hookgate.errors import ErrorKind, GateError
@@ -78,6 +79,18 @@ def fault_in_trailers(fields: Fields) -> GateError | None:
     if message is None:
         return failure(name, "no status" if number is None else "")
     return failure(name, unquote_to_bytes(message).decode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=16)
+def begins_well(fields: Fields) -> bool:
+    """Whether a message may follow the fields; remembered, since a server's answers begin with the same ones."""
+    return fault_in_headers(fields) is None
+
+
+@lru_cache(maxsize=16)
+def ends_well(fields: Fields) -> bool:
+    """Whether the fields may be what an answer ends with, and say that all went well; remembered likewise."""
+    return fault_in_trailers(fields) is None and not any(name.startswith(b":") for name, _ in fields)
 
 
 def has_status(fields: Fields) -> bool:

@@ -3,8 +3,10 @@
 import asyncio
 import random
 from collections.abc import Callable
+from functools import lru_cache, partial
 
 from hookgate import __version__
+from hookgate.deadlines import Deadlines
 from hookgate.errors import ErrorKind, GateError
 from hookgate.pdp.http2.call import UntakenError
 from hookgate.pdp.http2.connection import Connection
@@ -18,7 +20,7 @@ _FIRST_BACKOFF_SECONDS, _MOST_BACKOFF_SECONDS, _BACKOFF_GROWTH, _JITTER = 0.1, 1
 #: How long a server may take to greet.
 _OPEN_SECONDS = 5.0
 #: grpc-timeout has eight digits.
-_MOST_MICROSECONDS = 10**8 - 1
+_MOST_MILLISECONDS = 10**8 - 1
 _ENDED = failure("UNAVAILABLE", "the server ended the connection without an answer")
 
 
@@ -45,6 +47,7 @@ class Http2Transport:
         self._not_before = 0.0
         self._fault: GateError | None = None
         self._closed = False
+        self._deadlines = Deadlines()
         self._block = block(
             (
                 (":method", "POST"),
@@ -73,20 +76,18 @@ class Http2Transport:
         left = deadline - self._loop.time()
         if left <= 0:
             raise failure("DEADLINE_EXCEEDED", "no time left to ask")
-        microseconds = int(left * 1e6)
-        shown = f"{microseconds}u" if microseconds <= _MOST_MICROSECONDS else f"{int(left * 1e3)}m"
-        fields = [("grpc-timeout", shown)]
+        begin = self._block + _timeout(int(left * 1e3) or 1)
         if (metadata := self._metadata()) is not None:
-            fields += metadata
-        call = connection.ask(self._block + block(fields), request)
-        timer = self._loop.call_later(left, connection.expire, call)
+            begin += block(metadata)
+        call = connection.ask(begin, request)
+        limit = self._deadlines.set(deadline, partial(connection.expire, call))
         try:
             return await call.outcome
         except asyncio.CancelledError:
             connection.forget(call)
             raise
         finally:
-            timer.cancel()
+            self._deadlines.lift(limit)
 
     async def close(self) -> None:
         """Ends the calls under way and the connections."""
@@ -172,6 +173,12 @@ class Http2Transport:
         jitter = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 (no secret)
         self._not_before = self._loop.time() + self._backoff_seconds * jitter
         self._fault = fault
+
+
+@lru_cache(maxsize=16)
+def _timeout(milliseconds: int) -> bytes:
+    """Gives the field that tells the server how long it may take; remembered, since nearly all calls have as long."""
+    return block((("grpc-timeout", f"{min(milliseconds, _MOST_MILLISECONDS)}m"),))
 
 
 def _close(connections: list[Connection]) -> None:
