@@ -1,6 +1,7 @@
 """Room for decisions under way: in all, for heavy ones, and for one caller."""
 
 import asyncio
+import contextlib
 from collections import deque
 from types import TracebackType
 
@@ -40,7 +41,9 @@ class _Share:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._waiting.remove(turn)
+                # Unless it was passed over already.
+                with contextlib.suppress(ValueError):
+                    self._waiting.remove(turn)
             else:
                 # It came at the same moment.
                 self.give()
