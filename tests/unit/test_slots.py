@@ -93,6 +93,22 @@ async def test_a_slot_that_comes_at_the_moment_of_giving_up_goes_to_the_next() -
     assert (crowd.holding, crowd.slots.callers()) == (["a"], 0)
 
 
+async def test_all_may_give_up_at_once() -> None:
+    crowd = Crowd(Decision(max_in_flight=2, max_in_flight_per_principal=2))
+    crowd.comes("a", 6)
+    crowd.comes("b", 6, heavy=True)
+    assert len(await crowd.settled()) == 2
+    for task in crowd.tasks:
+        task.cancel()
+    found = await asyncio.gather(*crowd.tasks, return_exceptions=True)
+    assert {type(one) for one in found} == {asyncio.CancelledError}
+    assert crowd.slots.callers() == 0
+    crowd.comes("a", 2)
+    assert len(await crowd.settled()) == 4
+    crowd.go.set()
+    await asyncio.gather(*crowd.tasks[-2:])
+
+
 async def test_slots_are_had_in_the_order_of_asking() -> None:
     slots, order = Slots(Decision(max_in_flight=2, max_in_flight_per_principal=2)), list[int]()
 
