@@ -209,12 +209,19 @@ def test_what_the_hub_is_sent_holds_the_planted_secret_only_without_the_mask(
     try:
         until((place / "pdp.sock").exists, seconds=START_SECONDS, what="the PDP's socket")
         service = make_service(f"unix:{place}/pdp.sock", PATIENT)
-        service.post(payload("UserPromptSubmit", prompt=f"use {PLANTED}"))
-        service.post(payload("PostToolUse.Bash", tool_response={"stdout": PLANTED}))
-        service.post(payload("PreToolUse.Bash", tool_input={"command": f"rm -rf / {PLANTED}"}))
-        record = service.records()[-1]
-        assert record["call_id"], record
-        until(lambda: record["call_id"].encode() in hub.taken, seconds=START_SECONDS, what="the Hub to have the call")
+
+        def asked(name: str, **more: Any) -> bytes:
+            service.post(payload(name, **more))
+            return str(service.records()[-1]["call_id"]).encode()
+
+        # Its socket is there before it answers.
+        until(
+            lambda: asked("UserPromptSubmit", prompt=f"use {PLANTED}"), seconds=START_SECONDS, what="the PDP's answer"
+        )
+        assert asked("PostToolUse.Bash", tool_response={"stdout": PLANTED})
+        call = asked("PreToolUse.Bash", tool_input={"command": f"rm -rf / {PLANTED}"})
+        assert call
+        until(lambda: call in hub.taken, seconds=START_SECONDS, what="the Hub to have the call")
         # Who, which event and which policy are there; what the agent did is not.
         assert b"PreToolUse" in hub.taken
         assert (PLANTED.encode() in hub.taken) is not masked

@@ -123,6 +123,8 @@ def directory_added(stage: Stage) -> Sight:
         session.wait_result()
         # The slash command of this name exists only in the terminal interface.
         response = session.control("register_repo_root", path=str(folder), directory=str(folder))
+        # It answers without waiting for its hooks.
+        stage.hooks.wait_for("DirectoryAdded")
         run = session.finish()
     return Sight("added" if response["subtype"] == "success" else "not added", run, stage.model.requests(tag))
 
