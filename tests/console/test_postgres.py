@@ -1,28 +1,20 @@
 """The pages over a store in PostgreSQL."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from hookgate.binaries import BinaryError
 from tests.support.console import SESSION, ConsoleProcess, decision, get, journal, session
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.wait import until
 
 
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
-    try:
-        found = PostgresServer().start()
-    except BinaryError as error:
-        if os.environ.get("HOOKGATE_REQUIRE") == "all":
-            raise
-        pytest.skip(f"{error} (run: make prepare)")
-    yield found
-    found.stop()
+    with running_postgres() as server:
+        yield server
 
 
 def test_every_page_is_served_over_postgres_also_after_it_was_away(server: PostgresServer, tmp_path: Path) -> None:

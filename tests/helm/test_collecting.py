@@ -1,7 +1,6 @@
 """The collector that the chart renders takes the journal of a replica that the chart enrols, and the pages show it."""
 
 import json
-import os
 import ssl
 import subprocess
 import sys
@@ -12,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from hookgate.binaries import BinaryError
 from tests.helm.chart import Chart
 from tests.helm.pod import Pod
 from tests.helm.values import CHART
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.wait import until
 
 FLEET = CHART / "ci" / "fleet-values.yaml"
@@ -32,14 +30,8 @@ CONSOLE: dict[str, Any] = {
 @pytest.fixture
 def postgres() -> Iterator[PostgresServer]:
     """A server for the collector's store."""
-    try:
-        server = PostgresServer()
-    except BinaryError as error:
-        if os.environ.get("HOOKGATE_REQUIRE") == "all":
-            raise
-        pytest.skip(f"{error} (run: make prepare)")
-    yield server.start()
-    server.stop()
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import os
 import re
 import threading
 from collections import Counter
@@ -22,7 +21,6 @@ from hookgate.audit.store.fleet import FleetKind
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.postgres_tables import drop_days
 from hookgate.audit.store.question import Filter, Store
-from hookgate.binaries import BinaryError
 from hookgate.collect import postgres as collect_postgres
 from hookgate.collect.appending import Incoming
 from hookgate.collect.batching import Batcher, BusyError
@@ -35,20 +33,14 @@ from tests.support.chains import Machine, body
 from tests.support.collecting import CollectProcess, asked, enroll, send
 from tests.support.collectors import Collector
 from tests.support.journals import written
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.wait import until
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    try:
-        made = PostgresServer()
-    except BinaryError as error:
-        if os.environ.get("HOOKGATE_REQUIRE") == "all":
-            raise
-        pytest.skip(f"{error} (run: make prepare)")
-    yield made.start()
-    made.stop()
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"], scope="module")

@@ -1,7 +1,6 @@
 """The store in a real PostgreSQL: the same answers as from a file, and nothing lost or doubled whatever happens to the server."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -18,10 +17,9 @@ from hookgate.audit.sinks.postgres import PostgresSink
 from hookgate.audit.store import postgres_tables
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.question import Filter, StoreError
-from hookgate.binaries import BinaryError
 from hookgate.config.shippers import PostgresShipper
 from tests.support.oracle import Oracle
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.questions import PLAIN_FILTERS, agrees, journals
 from tests.support.records import INSTANCE, decision, service, shipments
 from tests.support.wait import free_port
@@ -29,14 +27,8 @@ from tests.support.wait import free_port
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    try:
-        made = PostgresServer()
-    except BinaryError as error:
-        if os.environ.get("HOOKGATE_REQUIRE") == "all":
-            raise
-        pytest.skip(f"{error} (run: make prepare)")
-    yield made.start()
-    made.stop()
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture

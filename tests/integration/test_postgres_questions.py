@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -14,11 +13,10 @@ from typer.testing import CliRunner
 from hookgate.audit.sinks.postgres import PostgresSink
 from hookgate.audit.store.opening import open_store
 from hookgate.audit.store.question import Filter, TooLongError
-from hookgate.binaries import BinaryError
 from hookgate.commands import app
 from hookgate.config.shippers import PostgresShipper
 from tests.support.audited import BEGIN, everyday, shipments, stored, written
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import running_postgres
 
 SCHEMA = "trail"
 
@@ -26,22 +24,16 @@ SCHEMA = "trail"
 @pytest.fixture(scope="module")
 def url(trail: Path) -> Iterator[str]:
     """A database that has the trail's records."""
-    try:
-        server = PostgresServer().start()
-    except BinaryError as error:
-        if os.environ.get("HOOKGATE_REQUIRE") == "all":
-            raise
-        pytest.skip(f"{error} (run: make prepare)")
+    with running_postgres() as server:
 
-    async def fill() -> None:
-        sink = PostgresSink(PostgresShipper(url=server.url(), schema=SCHEMA))
-        await sink.open()
-        await sink.send(shipments(trail))
-        await sink.close()
+        async def fill() -> None:
+            sink = PostgresSink(PostgresShipper(url=server.url(), schema=SCHEMA))
+            await sink.open()
+            await sink.send(shipments(trail))
+            await sink.close()
 
-    asyncio.run(fill())
-    yield server.url()
-    server.stop()
+        asyncio.run(fill())
+        yield server.url()
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,15 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
-from hookgate.binaries import find_postgres
+from hookgate.binaries import BinaryError, find_postgres
 from tests.support.wait import free_port, until
 
 #: No test needs its data after a power cut.
@@ -29,6 +31,21 @@ _SETTINGS = {
 }
 #: PostgreSQL refuses to run as root; the first of these that there is runs it then.
 _USERS = ("postgres", "nobody")
+
+
+@contextmanager
+def running_postgres() -> Iterator["PostgresServer"]:
+    """A server that runs. Where there is none, the test is left out, unless everything is required."""
+    try:
+        server = PostgresServer().start()
+    except BinaryError as error:
+        if os.environ.get("HOOKGATE_REQUIRE") == "all":
+            raise
+        pytest.skip(f"{error} (run: make prepare)")
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 class PostgresServer:

@@ -1,22 +1,14 @@
 """What a verification of the journal tells: what is wrong, what is worth knowing, and what was looked through."""
 
 from enum import StrEnum
-from typing import Self
 
 import msgspec
 
+from hookgate.meaning import Meaningful
 
-class FindingKind(StrEnum):
+
+class FindingKind(Meaningful):
     """What is wrong with a journal."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> Self:
-        """Makes a member with its meaning."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
 
     CHANGED = "changed", "A line is not what it was when it was written."
     REMOVED = "removed", "Lines are missing."

@@ -3,14 +3,13 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
-from typing import Self
 
 import msgspec
 
 from hookgate.audit.fleet.expected import Expected
 from hookgate.audit.store.fleet import FleetFinding, FleetKind, Member
 from hookgate.audit.store.moment import text_of
+from hookgate.meaning import Meaningful
 
 _SECOND = 1_000_000
 #: What is tolerated of a machine's clock.
@@ -19,17 +18,8 @@ _CLOCK_SECONDS = 300.0
 _TOLD = 5
 
 
-class Mark(StrEnum):
+class Mark(Meaningful):
     """What asks for attention of a machine."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> Self:
-        """Makes a member with its meaning."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
 
     TAMPERED = (
         "tampered",

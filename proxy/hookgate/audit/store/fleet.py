@@ -2,29 +2,19 @@
 
 from collections import Counter
 from datetime import datetime
-from enum import StrEnum
-from typing import Self
 
 import msgspec
 
 from hookgate.audit.store.dialect import Database
 from hookgate.audit.store.moment import micros
 from hookgate.audit.store.tables import MEMBER, PROGRESS
+from hookgate.meaning import Meaningful
 
 _MAX_FINDINGS = 10_000
 
 
-class FleetKind(StrEnum):
+class FleetKind(Meaningful):
     """What can be wrong with what a journal sends."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> Self:
-        """Makes a member with its meaning."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
 
     GAP = "gap", "Lines are missing that the journal no longer has."
     FORK = "fork", "A line came with a number that another line has; both are kept."
