@@ -17,10 +17,8 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
     """Two listening sockets with numbers that follow each other, as a socket unit hands them over."""
     first = socket.create_server(("127.0.0.1", 0))
     second = socket.create_server(("127.0.0.1", 0))
-    # Two numbers that nothing in this process has.
-    base = next(
-        fd for fd in range(200, 100_000) if not any(Path(f"/proc/self/fd/{fd + more}").exists() for more in (0, 1))
-    )
+    # Two numbers that nothing in this process has, nor keeps: a thread that waits in accept(2) has the next free one already.
+    base = max(int(fd.name) for fd in Path("/proc/self/fd").iterdir()) + 64
     for offset, one in enumerate((first, second)):
         os.dup2(one.fileno(), base + offset)
     monkeypatch.setattr(module, "_FIRST_FD", base)
