@@ -82,7 +82,15 @@ def test_the_way_has_a_command_that_shows_something_for_each_step(section: Page)
     expected = [step.expected for step in steps(section) if not step.name and step.expected]
     assert len(expected) == 9
     names = [step.name for step in steps(section) if step.name]
-    assert names == ["laptop.yaml", "inventory.yaml", "collect.yaml", "laptop.yaml", "codes.sh", "enroll.sh"]
+    assert names == [
+        "laptop.yaml",
+        "inventory.yaml",
+        "collect.yaml",
+        "laptop.yaml",
+        "codes.sh",
+        "enroll.sh",
+        "pages.yaml",
+    ]
 
 
 def test_commands_for_a_cluster_name_what_the_chart_and_the_program_have() -> None:

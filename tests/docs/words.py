@@ -102,7 +102,7 @@ LOG_EVENTS: dict[str, str] = {
     "collect_stopping": "A collector was told to end: it stores what it has read.",
     "collect_enrolled": "A journal was enrolled with a collector, under which name and `how`.",
     "collect_finding": "Something is wrong with a `journal`, for the first time: which [kind](fleet.md#what-is-found), and how far the journal is.",
-    "collect_store_failed": "A collector's store does not take or give something, and why; it is tried again.",
+    "collect_store_failed": "A collector's store does not take or give something, or `collect.expected` can't be read, and why; it is tried again.",
     "policies_reloaded": "The PDP has read its policies again (`hookgate policies follow`). It says so of some broken ones, too: check them before.",
     "policies_reload_failed": "The PDP has not taken changed policies, or can't be reached; the old rules are in force. It is asked again until it does.",
     "no_tls": "Hooks come without TLS, and the address is not loopback.",

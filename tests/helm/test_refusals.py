@@ -58,6 +58,9 @@ STORE = {"store.type": "postgres", "store.postgres.existingSecret": "store"}
             "needs a certificate of the collector",
         ),
         ({**COLLECTOR, "collector.forward": [{"type": "file", "path": "/x"}]}, "file: a replica keeps nothing"),
+        ({**COLLECTOR, "collector.forward": [{"type": "postgres", "url": "${X}"}]}, "fills one store"),
+        ({**COLLECTOR, "collector.forward": [{"type": "kafkaa"}]}, '"kafkaa" is no type of shipper'),
+        ({**COLLECTOR, "collector.forward": [{"url": "https://x"}]}, "without a type"),
         (
             {**COLLECTOR, "collector.forward": [{**HTTP, "headers": {"Authorization": "Bearer abc"}}]},
             "collector.config.audit.shippers[1].headers.Authorization: a secret as it is",

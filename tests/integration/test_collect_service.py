@@ -1,5 +1,6 @@
 """A real Hookgate that is enrolled and ships to a real collector."""
 
+import asyncio
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -108,6 +109,36 @@ def test_what_enroll_can_not_do_is_told_in_one_line(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("said", "status", "expected"),
+    [
+        # What a Hookgate's own port answers, to whatever is posted to it.
+        (b"{}", 200, "what answers there (200) is no collector"),
+        (b'{"name": "alex", "token": ""}', 200, "what answers there (200) is no collector"),
+        (b"", 404, "what answers there (404) is no collector"),
+        (None, 0, "hung up without an answer; should its URL begin with https://"),
+    ],
+)
+async def test_nobody_is_enrolled_by_what_is_no_collector(
+    tmp_path: Path, said: bytes | None, status: int, expected: str
+) -> None:
+    directory = await asyncio.to_thread(written, tmp_path, 0)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if said is not None:
+            writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(said), said))
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        asked = ["enroll", f"http://{address}", "--code", "hgc_x", "--directory", str(directory)]
+        done = await asyncio.to_thread(CliRunner().invoke, app, asked)
+    assert (done.exit_code, f"hookgate: {address}: {expected}" in done.stderr) == (1, True), done.output
+    assert not (directory / "collector.token").exists()
+
+
 def test_a_code_is_not_spent_where_its_token_could_not_be_written(tmp_path: Path) -> None:
     directory = written(tmp_path, 0)
     (directory / "collector.token").mkdir()
@@ -123,3 +154,11 @@ def test_a_collector_that_would_take_tokens_in_the_clear_does_not_start(tmp_path
     assert "collect.tls" in done.stderr
     file.write_text("audit: {shippers: []}\n")
     assert "one of type sqlite or postgres" in run("collect", "--config", file).stderr
+
+
+def test_a_code_for_a_store_that_no_collector_has_made_is_none(tmp_path: Path) -> None:
+    file, store = tmp_path / "collect.yaml", tmp_path / "elsewhere" / "store.sqlite"
+    file.write_text(f"audit: {{shippers: [{{type: sqlite, path: {store}}}]}}\n")
+    done = CliRunner().invoke(app, ["collect", "code", "--name", "alex", "--config", str(file)])
+    assert (done.exit_code, done.stdout, "start `hookgate collect`" in done.stderr) == (1, "", True), done.output
+    assert not store.parent.exists()

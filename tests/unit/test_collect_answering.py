@@ -106,7 +106,7 @@ def wanted(machine: Machine, code: str = "", *, challenge: str = "") -> Request:
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    database, metrics, log = SqliteFile(tmp_path / "store.sqlite"), CollectMetrics(), structlog.get_logger()
+    database, metrics, log = SqliteFile(tmp_path / "made" / "store.sqlite"), CollectMetrics(), structlog.get_logger()
     await database.open()
     batcher = Batcher(database, forwards=False)
     config = Collect(records_per_second=50, burst_records=3000)

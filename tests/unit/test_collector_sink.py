@@ -107,6 +107,25 @@ async def test_what_was_not_acknowledged_is_not_taken_for_sent(answers: tuple[An
         await sink.send(batch(3))
 
 
+async def test_an_answer_that_tells_no_position_is_no_collectors(answers: tuple[Answers, CollectorSink]) -> None:
+    collector, sink = answers
+    collector.body = {}
+    with pytest.raises(SinkError, match="answers 200, and is no collector"):
+        await sink.send(batch(1))
+
+
+async def test_what_keeps_it_from_a_collector_is_told_with_the_mend(answers: tuple[Answers, CollectorSink]) -> None:
+    _, sink = answers
+    with_tls = CollectorSink(CollectorShipper(url=sink._url.replace("http:", "https:"), timeout_seconds=5))
+    with pytest.raises(SinkError, match="should its URL begin with http://"):
+        await with_tls.open()
+    await with_tls.close()
+    nowhere = CollectorSink(CollectorShipper(url="http://127.0.0.1:1", timeout_seconds=5))
+    with pytest.raises(SinkError, match="127.0.0.1:1: can't be reached: "):
+        await nowhere.open()
+    await nowhere.close()
+
+
 async def test_an_answer_that_comes_in_pieces_is_read_whole(answers: tuple[Answers, CollectorSink]) -> None:
     collector, sink = answers
     collector.halves = True

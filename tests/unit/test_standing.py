@@ -209,6 +209,8 @@ def test_an_inventory_is_read_as_it_comes(tmp_path: Path, name: str, text: str) 
     ("name", "text", "why"),
     [
         ("a.csv", "serial,owner\n1,alex\n", "machine 1 has neither"),
+        ("a.csv", "name,owner\n", "names no machine"),
+        ("a.csv", "", "names no machine"),
         ("a.json", '{"name": "a"}', "expected a list"),
         ("a.yaml", "- {user: x}", "machine 1 has neither"),
         ("a.yaml", "- [", "can't be read as .yaml"),

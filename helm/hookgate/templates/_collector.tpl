@@ -73,10 +73,18 @@ https://{{ $host }}:{{ .Values.collector.service.port }}
 {{- if and (or $v.certificates $v.tls.clientRequired) (not $v.tls.clientCa.existingSecret) -}}
 {{- fail "collector.certificates and collector.tls.clientRequired need collector.tls.clientCa.existingSecret: the authorities of machines' certificates" -}}
 {{- end -}}
+{{- $stores := 0 -}}
 {{- range $config.audit.shippers -}}
+{{- if eq (.type | default "") "postgres" }}{{ $stores = add1 $stores }}{{ end -}}
 {{- if has .type (list "sqlite" "file" "collector") -}}
 {{- fail (printf "collector.forward: %s: a replica keeps nothing, and sends to no collector: forward by otlp, kafka or http" .type) -}}
 {{- end -}}
+{{- if not (has .type (list "postgres" "stdout" "otlp" "kafka" "http")) -}}
+{{- fail (printf "collector.forward: %s is no type of shipper: forward by otlp, kafka or http" (.type | default "one without a type" | quote)) -}}
+{{- end -}}
+{{- end -}}
+{{- if ne (int $stores) 1 -}}
+{{- fail "collector.forward: postgres: a collector fills one store, that of collector.store: forward by otlp, kafka or http" -}}
 {{- end -}}
 {{- if eq (dig "admin" "enabled" true $config) false -}}
 {{- fail "collector.config.admin.enabled: false leaves the probes nobody to ask: take it out" -}}

@@ -99,6 +99,11 @@ class SqliteFile:
         return passed
 
     def _opened(self) -> StoreFile:
+        if self._alone:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        elif not self._path.exists():
+            # A code in another store than the collector's would enrol nobody.
+            raise StoreError(f"{self._path}: no store there: start `hookgate collect` with this configuration once")
         if self._alone and self._lock < 0:
             lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -121,7 +126,7 @@ class SqliteFile:
         except sqlite3.DatabaseError as error:
             raise DatabaseError(f"{self._path}: {error}") from None
         except OSError as error:
-            raise DatabaseError(f"{self._path}: {error.strerror}") from None
+            raise DatabaseError(f"{error.filename or self._path}: {error.strerror}") from None
         except (ValueError, OverflowError) as error:
             raise ContentError(str(error)) from None
 

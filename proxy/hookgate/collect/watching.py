@@ -37,7 +37,7 @@ async def watch(
         try:
             metrics.fleet(*await asyncio.to_thread(_counts, config, store, inventory))
         except (StoreError, ExpectedError) as error:
-            fault = str(error)
+            fault = f"collect.expected: {error}" if isinstance(error, ExpectedError) else str(error)
         if fault:
             metrics.fleet_unknown()
             log.error("collect_store_failed", detail=fault)

@@ -22,6 +22,7 @@ from hookgate.audit.shipping.place import instance_of
 from hookgate.audit.shipping.shipment import SinkError
 from hookgate.audit.signing import PRIVATE_NAME, SigningKey, signing_key
 from hookgate.audit.sinks.tls import context
+from hookgate.audit.sinks.unreached import unreached
 from hookgate.collect.enrolment import Request, digest_of, proof_text
 from hookgate.commands.fault import stop_with
 from hookgate.config.url import http_fault
@@ -139,7 +140,7 @@ def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSL
 
 
 async def _asked(url: str, wanted: Request, tls: ssl.SSLContext | None) -> _Answer:
-    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    timeout, place = aiohttp.ClientTimeout(total=_SECONDS), harmless(urlsplit(url).netloc.rpartition("@")[2], 100)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
@@ -149,17 +150,18 @@ async def _asked(url: str, wanted: Request, tls: ssl.SSLContext | None) -> _Answ
         ):
             content, status = await first_of(response.content, _ANSWER_BYTES), response.status
     except TimeoutError:
-        raise SinkError(f"the collector gave no answer within {_SECONDS:g} s") from None
-    except aiohttp.ClientConnectorCertificateError:
-        raise SinkError("the collector's certificate is not trusted; is --ca the right file?") from None
+        raise SinkError(f"{place}: gave no answer within {_SECONDS:g} s") from None
     except (aiohttp.ClientError, ValueError) as fault:
-        raise SinkError(f"the collector can't be reached: {type(fault).__name__}") from None
+        raise SinkError(f"{place}: {unreached(fault, '--ca')}") from None
     try:
         answer = msgspec.json.decode(content, type=_Answer)
     except UNREADABLE:
-        raise SinkError(f"what answers there ({status}) is no collector") from None
-    if status != 200:
+        raise SinkError(f"{place}: what answers there ({status}) is no collector") from None
+    if status != 200 and answer.error:
         raise SinkError(f"the collector answers {status}: {harmless(answer.error, 200)}")
+    # Others answer 200 to whatever is posted to them, a Hookgate's hook port among them.
+    if status != 200 or not answer.name or bool(wanted.code) != bool(answer.token):
+        raise SinkError(f"{place}: what answers there ({status}) is no collector")
     return answer
 
 

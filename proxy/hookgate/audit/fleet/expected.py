@@ -66,6 +66,9 @@ def read_expected(path: Path) -> tuple[Expected, ...]:
         raise ExpectedError(f"{path}: can't be read as {path.suffix or 'YAML'} ({type(error).__name__})") from None
     if not isinstance(rows, list):
         raise ExpectedError(f"{path}: expected a list of machines")
+    if not rows:
+        # As if there were no file, nobody would be missing.
+        raise ExpectedError(f"{path}: names no machine")
     found = []
     for number, row in enumerate(rows, 1):
         one = Expected(name=row) if isinstance(row, str) else _machine(row) if isinstance(row, dict) else Expected()

@@ -14,6 +14,7 @@ import msgspec
 from hookgate import __version__
 from hookgate.audit.shipping.shipment import Shipment, SinkError, SinkRefusedError
 from hookgate.audit.sinks.tls import context
+from hookgate.audit.sinks.unreached import unreached
 from hookgate.config.shippers import CollectorShipper
 from hookgate.harmless import harmless
 from hookgate.streams import first_of
@@ -27,7 +28,7 @@ _MOST_WAIT_SECONDS, _WAIT_DIGITS = 60.0, 6
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    seq: int = 0
+    seq: int = -1
     hash: str = ""
     error: str = ""
 
@@ -115,15 +116,15 @@ class CollectorSink:
                 status, wait = response.status, response.headers.get("Retry-After", "")
         except TimeoutError:
             raise SinkError(f"{self._place} gave no answer within {self._config.timeout_seconds:g} s") from None
-        except aiohttp.ClientConnectorCertificateError:
-            raise SinkError(f"{self._place}: its certificate is not trusted; is `ca` the right file?") from None
         except (aiohttp.ClientError, OSError, ValueError) as fault:
-            raise SinkError(f"{self._place}: {type(fault).__name__}") from None
+            raise SinkError(f"{self._place}: {unreached(fault, '`ca`')}") from None
         try:
             answer = msgspec.json.decode(content, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise SinkError(f"{self._place} answers {status}, and is no collector") from None
         if status == 200:
+            if answer.seq < 0:
+                raise SinkError(f"{self._place} answers 200, and is no collector")
             return answer
         said = harmless(answer.error, _SAID_CHARACTERS)
         if status in _REFUSED:

@@ -115,7 +115,7 @@ class PostgresDatabase:
         if version == 0:
             connection.terminate()
             raise NoStoreError(
-                f"{self._name}: no store there: `hookgate ship` makes it when it first delivers; `hookgate audit ship DIR` fills one from a journal"
+                f"{self._name}: no store there: `hookgate ship` makes it when it first delivers, or `hookgate collect` of a fleet; `hookgate audit ship DIR` fills one from a journal"
             )
         if version is None:
             connection.terminate()

@@ -93,7 +93,7 @@ class SqliteDatabase:
         self._until = math.inf
         if not path.exists():
             raise NoStoreError(
-                f"{path}: no store there: `hookgate ship` makes it; `hookgate audit ship DIR` fills one from a journal"
+                f"{path}: no store there: `hookgate ship` makes it, or `hookgate collect` of a fleet; `hookgate audit ship DIR` fills one from a journal"
             )
         self._connection = self._opened()
         with suppress(sqlite3.Error):
