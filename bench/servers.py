@@ -71,9 +71,9 @@ class BenchService(ServiceProcess):
         return int(self.metric("hookgate_decisions_total", outcome="allow"))
 
     def shipped(self) -> bool:
-        """Whether all records are shipped, as it was told last (each second)."""
-        decided, delivered = self.metric("hookgate_decisions_total"), self.metric("hookgate_ship_shipped_total")
-        return delivered >= decided and not self.metric("hookgate_ship_lag_records")
+        """Whether all that is in the journal is shipped, as it was told last (each second)."""
+        written, delivered = self.metric("hookgate_journal_records_total"), self.metric("hookgate_ship_shipped_total")
+        return delivered >= written and not self.metric("hookgate_ship_lag_records")
 
 
 class Floor:
